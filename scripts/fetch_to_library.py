@@ -10,6 +10,7 @@ Arguments:
 Options:
   -u, --url=URL    the server, or - to look it up
   -a, --api=KEY    your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  --into           fill the library of that name, if there is one, with what it lacks
   -n, --dry-run    show what would be done, change nothing
   --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style
   --fields=NAMES   only these fields, separated by commas
@@ -23,16 +24,25 @@ The file has a destination and nested items, each with its source:
     items:
     - {src: url, url: "https://example.org/yeast.fa.gz", name: yeast.fa.gz, ext: fasta.gz, info: R64}
 
-The destination {type: library, name: ...} creates a new library in each run, even if one has that name, and takes an
-administrator's key; {type: library_folder, library_folder_id: ID}, here with the ID without its F, fills an existing folder.
-The job belongs to a new history; when it has ended, the datasets are in the library.
+The destination {type: library, name: ...} creates a new library in each run, even if one has that name, which standard
+error then says, and takes an administrator's key; {type: library_folder, library_folder_id: ID}, here with the ID without
+its F, fills an existing folder. The job belongs to a new history; when it has ended, the datasets are in the library.
+
+With --into, a library of that name is filled instead, by who may add to it; an administrator makes it if there is none. A
+file that is there already, by its name and by the hash that its item has, is not fetched again: the same line does nothing
+the next time. It waits for the end of the job, and prints a row for each file that came: action, path, source. Files that
+did not come, or that are there with another hash, are told, and the exit status is 3, or 1 if it is so with all.
   fetch_to_library.py -u - -a - genomes.yml
+  fetch_to_library.py --into -u - -a - genomes.yml
 """
+import contextlib
 import json
 import sys
-from contextlib import suppress
 
 from common import (
+    DONE,
+    FAILED,
+    SOME_FAILED,
     USAGE,
     Galaxy,
     GalaxyError,
@@ -41,24 +51,35 @@ from common import (
     parse_id,
     print_request,
     read_text,
+    report_error,
     require_active_folder,
     run,
     show,
 )
 from galaxy_api_scripts import releases
 from galaxy_api_scripts.datasets.upload import post_fetch
-from galaxy_api_scripts.libraries.contents import open_folder
+from galaxy_api_scripts.libraries.contents import find_library, open_folder
+from galaxy_api_scripts.libraries.fill import FillStep, LibraryFill, iter_files
+from galaxy_api_scripts.libraries.uploads import exclusive_run
+
+LIBRARY_WORDS = ("name", "description", "synopsis")
 
 
 def main(argv=None):
     args = arguments(__doc__, argv, legacy=True)
-    target, output = read_target(args["FILE"]), output_options(args)
+    target, output, dry_run = read_target(args["FILE"]), output_options(args), args["--dry-run"]
+    destination = target["destination"]
+    if args["--into"] and (destination["type"] != "library" or not isinstance(destination.get("name"), str)):
+        raise GalaxyError("--into: is for a destination {type: library, name: NAME}", USAGE)
     galaxy = Galaxy(args["--api"], args["--url"])
 
-    if args["--dry-run"]:
+    if args["--into"]:
+        return fill(galaxy, target, dry_run, output)
+    if dry_run:
         print_request("POST", galaxy.url_for("tools/fetch"), {"targets": [target]}, output["format"])
-        return
-    require_permission(galaxy, target["destination"])
+        return None
+    require_permission(galaxy, destination)
+    warn_of_others(galaxy, destination)
     if has_folders(target) and not releases.supports(galaxy, releases.FETCHED_FOLDERS):
         releases.warn_once(galaxy, "with Celery the job of a fetch that makes folders does not end there: if this one stays "
                            "running, make them first, and fetch into each")
@@ -67,10 +88,48 @@ def main(argv=None):
         answer = post_fetch(galaxy, history, [target])
     except GalaxyError as error:
         if not error.lost:      # else the history may have a job
-            with suppress(GalaxyError):
+            with contextlib.suppress(GalaxyError):
                 galaxy.delete(f"histories/{history}")
         raise
     show(answer, **output, plain=lambda answer: print(json.dumps(answer)), changed=True)
+    return None
+
+
+def fill(galaxy, target, dry_run, output):
+    """Fetch what the library of that name lacks, and print a row for each file; return the exit status."""
+    items, destination = target.get("items", target.get("elements")), target["destination"]
+    steps = files = [FillStep(path, element) for path, element in iter_files(items)]
+    galaxy.current_user()
+    library, errors = find_library(galaxy, destination["name"]), {}
+    if not library:
+        galaxy.require_admin("making a library")
+    if not library and not dry_run:
+        library = galaxy.post("libraries", {word: destination.get(word) or "" for word in LIBRARY_WORDS})
+    with contextlib.ExitStack() as stack:
+        if library:
+            if not dry_run:
+                stack.enter_context(exclusive_run(f"library {library['id']}"))
+            filling = LibraryFill(galaxy, library, wait=not dry_run)
+            steps, errors = filling.plan(steps), filling.errors
+            if steps and not dry_run:
+                steps = list(filling.apply(steps))
+    if steps or output["format"]:
+        show([step.row for step in steps], output["format"] or "value", output["fields"], changed=True)
+    for path, why in errors.items():
+        report_error(f"{path}: {why}")
+    return DONE if not errors else SOME_FAILED if len(errors) < len(files) else FAILED
+
+
+def warn_of_others(galaxy, destination):
+    """Say if there is a library of the name that a new one gets."""
+    if destination["type"] == "library":
+        ids = []
+        with contextlib.suppress(GalaxyError):      # which is no reason to make none
+            libraries = galaxy.get("libraries", {"deleted": "false"})
+            ids = [one["id"] for one in libraries if one["name"] == destination.get("name")]
+        if ids:
+            report_error(f"warning: a library is named {destination['name']!r} already ({', '.join(ids)}): this makes "
+                         "another one of that name; --into fills the one that is there")
 
 
 def has_folders(target):

@@ -23,13 +23,12 @@ whether this user may, of an administrator always. Of what is in a library, ref 
 file_size is in bytes; a dataset is public if everybody whom the library lets in may read it.
   library_list.py --format=value --fields=name - -
   library_list.py -r --path=runs/2026 - - "Sequencing core"
-All datasets of a folder, into a folder here:
-  library_list.py -r --format=value --fields=ref --path=runs - - Core | grep . | xargs dataset_download.py --to=here - -
+library_download.py fetches all that is in a folder.
 """
 import sys
 
 from common import DONE, USAGE, Galaxy, GalaxyError, arguments, output_options, require_active_folder, run, show
-from galaxy_api_scripts.libraries.contents import FolderNotListed, find_folders, list_library, open_folder
+from galaxy_api_scripts.libraries.walk import find_folder, split_path, walk_folder
 
 LIBRARY_COLUMNS = ["id", "name", "public", "can_user_add", "can_user_modify", "can_user_manage", "description"]
 CONTENT_COLUMNS = ["path", "kind", "id", "ref", "state", "extension", "file_size", "public"]
@@ -57,51 +56,19 @@ def main(argv=None):
         return DONE
     library = galaxy.resolve("libraries", name)["id"]
     root = require_active_folder(galaxy, library)
-    names = tuple(part for part in (path or "").split("/") if part)
+    names = split_path(path)
     folder = find_folder(galaxy, library, root, names)
-    rows = iter_contents(galaxy, library, folder, "/".join(names), recursive)
+    rows = (describe(*one) for one in walk_folder(galaxy, library, folder, names, recursive))
     show(rows, output["format"], output["fields"] or CONTENT_COLUMNS)
     return DONE
 
 
-def find_folder(galaxy, library, root, names):
-    """Return the id of the folder at the path of `names`."""
-    if not names:
-        return root
-    try:
-        folder = find_folders(galaxy, "", root, [names]).get(names)
-        ids = [folder.id] if folder else []
-    except FolderNotListed:
-        ids = list_library(galaxy, library).folders.get("/".join(names), [])
-    if len(ids) != 1:
-        raise GalaxyError(f"--path: {len(ids) or 'no'} folders {'/'.join(names)!r} are in the library")
-    return ids[0]
-
-
-def iter_contents(galaxy, library, folder, path, recursive):
-    """Yield a row for each item of a folder, and if `recursive` of those below."""
-    start = f"{path}/" if path else ""
-    try:
-        items = open_folder(galaxy, folder).items
-    except FolderNotListed:
-        yield from iter_listing(list_library(galaxy, library), start, recursive)
-        return
-    for item in sorted(items, key=lambda item: (item["name"], item["id"])):
-        is_file = item["type"] == "file"
-        yield {"path": start + item["name"], "kind": "dataset" if is_file else "folder", "id": item["id"],
-               "ref": f"ldda:{item['ldda_id']}" if is_file else None, "state": item.get("state"),
-               "extension": item.get("file_ext"), "file_size": item.get("raw_size"), "public": item.get("is_unrestricted")}
-        if recursive and not is_file:
-            yield from iter_contents(galaxy, library, item["id"], start + item["name"], recursive)
-
-
-def iter_listing(listing, start, recursive):
-    """Yield a row for each item below `start` that the library's list has, which tells neither sizes nor states."""
-    for kind, ids_by_path in (("folder", listing.folders), ("dataset", listing.files)):
-        for path, ids in ids_by_path.items():
-            if path.startswith(start) and (recursive or "/" not in path[len(start):]):
-                yield from ({**dict.fromkeys(CONTENT_COLUMNS), "path": path, "kind": kind, "id": one,
-                             "ref": f"ld:{one}" if kind == "dataset" else None} for one in ids)
+def describe(path, item):
+    """Return the row for an item; of one that only the library's list has, neither size nor state is known."""
+    is_file, ldda = item["type"] == "file", item.get("ldda_id")
+    return {"path": "/".join(path), "kind": "dataset" if is_file else "folder", "id": item["id"],
+            "ref": (f"ldda:{ldda}" if ldda else f"ld:{item['id']}") if is_file else None, "state": item.get("state"),
+            "extension": item.get("file_ext"), "file_size": item.get("raw_size"), "public": item.get("is_unrestricted")}
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import contextlib
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -31,7 +31,7 @@ from galaxy_api_scripts.datasets.collections import element_datasets
 from galaxy_api_scripts.datasets.download_paths import DownloadItem, UniquePaths
 from galaxy_api_scripts.datasets.hashing import best_hash, hash_file
 from galaxy_api_scripts.datasets.http_download import ExpectedFile, OtherBytes, UnexpectedArchive, download_file
-from galaxy_api_scripts.datasets.lookup import collection_state, fetch_refs, library_route, parse_refs
+from galaxy_api_scripts.datasets.lookup import collection_state, fetch_library_hashes, fetch_refs, library_route, parse_refs
 from galaxy_api_scripts.datasets.manifest import MANIFEST, Key, Manifest
 from galaxy_api_scripts.files import hold_lock
 from galaxy_api_scripts.polling import DatasetOrError, fetch_datasets, find_stuck
@@ -121,15 +121,17 @@ class DownloadFolder:
     hash of it, if there is one; with `verify` Galaxy computes a missing one, and files that are there are compared too.
     `stall` is how many seconds may pass without progress. If another run fetches into the folder, `on_wait` is called, and
     its end waited for; without it that is an error. Where the folder is `renewed`, the datasets of a later attempt take the
-    names of those that were downloaded before, and their places in the manifest.
+    names of those that were downloaded before, and their places in the manifest; of one collection if that is named.
+    `fetched` are the files that this run has fetched: for each its item, and whether it replaces one.
     """
 
     def __init__(self, galaxy: Galaxy, folder: Path, template: str = "", overwrite: bool = False, verify: bool = False,
                  compare: bool = True, stall: float = STALL_TIMEOUT, on_wait: Callable[[], object] | None = None,
-                 renewed: bool = False):
+                 renewed: bool | str = False):
         self.galaxy, self.folder, self.template, self.overwrite = galaxy, folder, template, overwrite
         self.verify, self.compare, self.stall, self.on_wait = verify, compare, stall, on_wait
         self.renewed, self.earlier = renewed, set[Key]()     # rows whose names are free
+        self.fetched: dict[Path, tuple[DownloadItem, bool]] = {}
         self.manifest = Manifest(folder)
         self.pool: TransferPool | None = None       # of the downloads under way
 
@@ -143,23 +145,29 @@ class DownloadFolder:
             if self.manifest.has_changed():
                 self.manifest = Manifest(self.folder)
             self.manifest.carry_over()
-            rows = self.manifest.rows
-            if self.renewed:
-                rows = {item.key: rows[item.key] for item in items if item.key in rows}
-                self.earlier = {*self.manifest.rows} - {item.key for item in items}
-            self.paths = UniquePaths(self.template, [MANIFEST, *(row["path"] for row in rows.values() if row["path"])],
-                                     {row["collection"]: row["folder"] for row in rows.values() if row["collection"]})
             _fetch_hashes(self.galaxy, items)
-            tasks = []
-            for item in items:
-                _, item.folder, _ = self.paths.folders_of(item)     # of all, so that later runs find the same
-                row = rows.get(item.key)
-                tasks.append((item, row["path"] if row and row["path"] else self.paths.path(item)))
+            tasks = self.plan(items)
             with TransferPool(min(transfers, len(tasks) or 1), DOWN) as self.pool:
                 for (item, _), result in self.pool.run_each(
                         lambda task: self._fetch_again_if_different(task[0], task[1], total), tasks):
                     yield item, result
             self.manifest.remove_old_rows()
+
+    def plan(self, items: list[DownloadItem]) -> list[tuple[DownloadItem, str]]:
+        """The path in the folder of each item: the manifest's, or an unused one."""
+        rows = self.manifest.rows
+        if self.renewed:
+            known = {item.key for item in items}
+            self.earlier = {key for key in rows if key not in known and self.renewed in (True, key[1])}
+            rows = {key: row for key, row in rows.items() if key not in self.earlier}
+        self.paths = UniquePaths(self.template, [MANIFEST, *(row["path"] for row in rows.values() if row["path"])],
+                                 {row["collection"]: row["folder"] for row in rows.values() if row["collection"]})
+        tasks = []
+        for item in items:
+            _, item.folder, _ = self.paths.folders_of(item)     # of all, so that later runs find the same
+            row = rows.get(item.key)
+            tasks.append((item, row["path"] if row and row["path"] else self.paths.path(item)))
+        return tasks
 
     def stop(self) -> None:
         """Let no other download begin."""
@@ -193,12 +201,11 @@ class DownloadFolder:
                 about = self.galaxy.get_or_none(f"datasets/{item.id}") or about
             reason = find_stuck(self.galaxy, [about]).get(item.id)
             raise GalaxyError(f"{problem}: {reason or 'fetch it when it is ok'}", FAILED if reason else TRY_LATER)
-        has_file = self.manifest.has_file(item)
-        algorithm, digest = best_hash(about) or self._compute_hash(item)
-        if has_file and (not self.verify or hash_file(file, algorithm) == digest):
+        if self.is_there(item, file):
             if total is not None:
                 total.update(about.get("file_size") or 0)
             return file
+        algorithm, digest = self._fetch_hash(item)
         is_ours = self.manifest.has_path({item.key, *self.earlier}, path)
         digest = digest if self.compare else ""
         overwrite, size = self.overwrite or is_ours, about.get("file_size")
@@ -217,11 +224,13 @@ class DownloadFolder:
                  raw: bool = False, packed: bool = False) -> None:
         """Download a dataset's file, or with `packed` an archive of it and its companions, and note it in the manifest."""
         def note_in_manifest(part: Path, computed: str) -> None:
+            is_there = (self.folder / path).exists()
             if packed and not _is_whole_archive(part):
                 raise GalaxyError(f"{item.label}: the archive of it is broken: fetch it again", TRY_LATER)
             if self.manifest.give_up(self.earlier, path):
                 (self.folder / path).unlink(missing_ok=True)    # a process killed here leaves no wrong file
             self.manifest.add(item, path, part.stat().st_size, f"{expected.algorithm}:{computed}", "ok")
+            self.fetched[self.folder / path] = item, is_there
 
         # Without `to_ext` old servers answer with a rendered page for some datatypes; with it, 26.1 fails for libraries'.
         params = {"to_ext": item.ext, **({"raw": "true"} if raw else {})}
@@ -239,10 +248,22 @@ class DownloadFolder:
                 raise GalaxyError(f"{item.label}: {NO_FILE_FOR_PROXY}", status=404) from None
             raise
 
-    def _compute_hash(self, item: DownloadItem) -> tuple[str, str]:
-        """Galaxy's hash of a dataset for which it has none yet, if we are to verify, else no hash."""
-        if not self.verify or item.src == "ldda":
-            return "sha256", ""
+    def is_there(self, item: DownloadItem, file: Path) -> bool:
+        """Whether a dataset's file is there as it should be: with its size, and if we are to verify with its hash."""
+        if not self.manifest.has_file(item) or not self.verify:
+            return self.manifest.has_file(item)
+        algorithm, digest = self._fetch_hash(item)
+        if not digest:      # of a library's dataset: what the file had when it came
+            algorithm, _, digest = self.manifest.rows[item.key]["hash"].partition(":")
+        return hash_file(file, algorithm or "sha256") == digest
+
+    def _fetch_hash(self, item: DownloadItem) -> tuple[str, str]:
+        """hashlib's name and the value of Galaxy's hash of a dataset, made now if we are to verify; "" for none."""
+        if item.src == "ldda" and "hashes" not in item.about:      # as a folder lists it
+            item.about["hashes"] = fetch_library_hashes(self.galaxy, item.id)
+        known = best_hash(item.about)
+        if known or not self.verify or item.src == "ldda":
+            return known or ("sha256", "")
         self.galaxy.put(f"datasets/{item.id}/hash", {"hash_function": "SHA-256"})
         for _ in backoff(HASH_TIMEOUT):
             known = best_hash(self.galaxy.get(f"datasets/{item.id}"))
@@ -264,7 +285,7 @@ def _fetch_hashes(galaxy: Galaxy, items: list[DownloadItem]) -> None:
     """Ask for the hashes of collections' datasets: the description of an element does not tell them."""
     missing: dict[str, list[DownloadItem]] = {}
     for item in items:
-        if item.element and "hashes" not in item.about:
+        if item.element and item.src == "hda" and "hashes" not in item.about:
             missing.setdefault(item.id, []).append(item)
     for dataset_id, dataset in fetch_datasets(galaxy, list(missing), ["hashes"]):
         if isinstance(dataset, dict):
@@ -291,6 +312,11 @@ def download_all(folder: DownloadFolder, texts: list[str], transfers: int, codes
                 raise _error_for_all(error, len(texts) - 1) from error
             codes.append(report_error(str(error), error.exit_code))
     paths = download_items(folder, list(items.values()), transfers, codes)
+    return exit_status(paths, codes)
+
+
+def exit_status(paths: Collection[object], codes: list[int]) -> int:
+    """The exit status of downloads of which `paths` are there, and others failed with these exit codes."""
     if not codes:
         return DONE
     return SOME_FAILED if paths or len(set(codes)) > 1 else codes[0]

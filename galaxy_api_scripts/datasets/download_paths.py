@@ -14,6 +14,7 @@ from galaxy_api_scripts.datasets.sources import datatype_ending, guess_datatype
 from galaxy_api_scripts.files import safe_ending, safe_name
 
 UNSPECIFIC = ("binary", "data", "txt")      # datatypes that Galaxy gives to files of formats that it does not know
+OWN_PATH = "{path}"     # a template: an element's names as they are
 TEMPLATE_FIELDS = ["name", "ext", "id", "hid", "element", "collection", "history"]
 
 
@@ -73,8 +74,8 @@ def parse_name_template(text: str | None) -> str:
 class UniquePaths:
     """Paths in a folder, of which no two are the same, not even where case makes no difference.
 
-    `template` is one of `parse_name_template`; `paths` are in use already, and `folders` are the names that stand for
-    collections, `{reference: name}`. What two collections or histories of one name hold is not mixed in one folder.
+    `template` is one of `parse_name_template`, or `OWN_PATH`; `paths` are in use already, and `folders` are the names that
+    stand for collections, `{reference: name}`. What two collections or histories of one name hold is kept apart.
     """
 
     def __init__(self, template: str = "", paths: Iterable[str] = (), folders: dict[str, str] | None = None):
@@ -97,7 +98,7 @@ class UniquePaths:
     def folders_of(self, item: DownloadItem) -> tuple[str, str, list[str]]:
         """The names of the folders for an item's history and collection, and for the elements that its own is in."""
         scope = item.collection_ref or item.collection
-        collection = self.folder("", scope, item.collection)
+        collection = self.folder("", "" if self.template == OWN_PATH else scope, item.collection)
         outer = []
         for name in item.element[:-1]:
             outer.append(self.folder(scope, name or "/", name))
@@ -128,11 +129,11 @@ class UniquePaths:
         template = self.template or ("{collection}/{element}.{ext}" if item.element else "{name}.{ext}")
         name, hid = (str(item.about.get(field) or "") for field in ("name", "hid"))
         inner = item.element[-1] if item.element else name
-        ext = safe_ending(_ending(inner, item.ext))
+        ext = safe_ending(_own_ending(inner) if self.template == OWN_PATH else _ending(inner, item.ext))
         history, collection, outer = self.folders_of(item)
         path = template.format(name=safe_name(name, without=ext), ext=ext, id=safe_name(item.id), hid=hid and safe_name(hid),
                                element="/".join([*outer, safe_name(inner, without=ext)]), collection=collection,
-                               history=history)
+                               history=history, path="/".join([*outer, safe_name(inner)]))
         *folders, file = [part for part in path.split("/") if part] or ["dataset"]
         end = f".{ext}" if ext and file.endswith(f".{ext}") else ""
         return [*map(safe_name, folders), safe_name(file, mark + end, without=ext if end else "")]
@@ -141,10 +142,15 @@ class UniquePaths:
 def _ending(name: str, ext: str) -> str:
     """The end of the file's name for a dataset `name` of the datatype `ext`: the name's own, where that says as much."""
     guess = guess_datatype(name)
-    if guess == ext:
+    return _own_ending(name) if guess == ext or guess == "auto" and ext in UNSPECIFIC and _own_ending(name) else ext
+
+
+def _own_ending(name: str) -> str:
+    """The end of a file's name that says what it is, "" if it has none."""
+    if guess_datatype(name) != "auto":
         return datatype_ending(name)
     own = re.search(r"[^./]\.([a-z]\w{0,9})$", name, re.ASCII | re.IGNORECASE)
-    return own[1] if own and guess == "auto" and ext in UNSPECIFIC else ext
+    return own[1] if own else ""
 
 
 def _fold(path: str) -> str:

@@ -123,12 +123,16 @@ def fetch_library_dataset(galaxy: Galaxy, src: str, identity: str) -> dict[str, 
         about = {}
     if src == "ldda" and about.get("ldda_id") != identity:      # it is another one's id
         about = {"ldda_id": identity, **fetch_library_version(galaxy, identity), "id": None}
-    ldda, query = about["ldda_id"], {"hda_ldda": "ldda"}
-    storage = galaxy.get_or_none(f"datasets/{ldda}/storage", query) or {}
+    ldda, hashes = about["ldda_id"], fetch_library_hashes(galaxy, about["ldda_id"])
     size = _library_size(galaxy, ldda, about["id"]) if about.get("state") == "ok" and not about.get("deleted") else None
     return {**about, "ref": f"ldda:{ldda}", "id": ldda, "library_dataset": about["id"], "extension": about.get("file_ext"),
-            "file_size": size, "hashes": storage.get("hashes") or [], "genome_build": about.get("genome_build"),
+            "file_size": size, "hashes": hashes, "genome_build": about.get("genome_build"),
             "name": about.get("name") or ldda}
+
+
+def fetch_library_hashes(galaxy: Galaxy, ldda: str) -> list[dict[str, Any]]:
+    """The hashes that Galaxy has of a library's dataset: of 26.1's answers about one only this has any."""
+    return list((galaxy.get_or_none(f"datasets/{ldda}/storage", {"hda_ldda": "ldda"}) or {}).get("hashes") or [])
 
 
 def library_route(galaxy: Galaxy, ldda: str, library_dataset: str | None) -> str:

@@ -102,11 +102,7 @@ def list_items(galaxy: Galaxy, library: dict[str, Any], path: str | None, recurs
     start = [Item(LIBRARY, library["id"], library["name"]), root]
     if path is None and not recursive:
         return start
-    listing = list_library(galaxy, library["id"])
-    items = [Item(kind, one, f"/{name}") for kind, ids_by_path in ((FOLDER, listing.folders), (DATASET, listing.files))
-             for name, ids in ids_by_path.items() for one in ids]
-    if not is_admin:
-        items += _unlisted(galaxy, root.id, {item.id for item in items})
+    items = list_contents(galaxy, library["id"], root, is_admin)
     if path is not None:
         whole = "/" + "/".join(filter(None, path.split("/")))
         start = [item for item in [root, *items] if path == item.id or whole == item.path]
@@ -119,6 +115,14 @@ def list_items(galaxy: Galaxy, library: dict[str, Any], path: str | None, recurs
     top = "" if path is None or start[0] == root else start[0].path
     below = [] if start[-1].kind == DATASET else [item for item in items if item.path.startswith(f"{top}/")]
     return start + sorted(below, key=lambda item: (item.path.split("/"), item.id))
+
+
+def list_contents(galaxy: Galaxy, library: str, root: Item, is_admin: bool) -> list[Item]:
+    """All folders and datasets of a library, below its folder `root`, that the key's user may see."""
+    listing = list_library(galaxy, library)
+    items = [Item(kind, one, f"/{name}") for kind, ids_by_path in ((FOLDER, listing.folders), (DATASET, listing.files))
+             for name, ids in ids_by_path.items() for one in ids]
+    return items if is_admin else [*items, *_unlisted(galaxy, root.id, {item.id for item in items})]
 
 
 def _unlisted(galaxy: Galaxy, root: str, known: set[str]) -> Iterator[Item]:
@@ -158,8 +162,8 @@ class LibraryPermissions:
     """The permissions of some items of a library, and changes of them: `read`, then `plan`, then `apply`. `rights` are those
     read, by item; `errors` those of single items, by item; `failure` is what ended the work early."""
 
-    def __init__(self, galaxy: Galaxy, items: list[Item]):
-        self.galaxy, self.items = galaxy, items
+    def __init__(self, galaxy: Galaxy, items: list[Item], finder: RoleFinder | None = None):
+        self.galaxy, self.items, self._finder = galaxy, items, finder
         self.errors: dict[Item, GalaxyError] = {}
         self.failure: GalaxyError | None = None
         self.rights: dict[Item, Rights] = {}
@@ -199,7 +203,7 @@ class LibraryPermissions:
                 raise GalaxyError(f"{permission} is a permission of a {' and of a '.join(kinds)}, and here is none", USAGE)
         if not self.rights:
             return {}
-        self.finder = RoleFinder(self.galaxy)
+        self.finder = self._finder or RoleFinder(self.galaxy)
         for text in (text for change in changes.values()
                      for text in [*(change.exact or []), *change.added, *change.removed]):
             self._roles[text] = self._find(text)

@@ -12,6 +12,7 @@ from typing import Any
 
 from common import NON_TERMINAL_DATASET_STATES, Galaxy, GalaxyError
 from galaxy_api_scripts.datasets.hashing import known_hashes
+from galaxy_api_scripts.datasets.lookup import fetch_library_hashes
 from galaxy_api_scripts.libraries.contents import (
     LOST_STATES,
     FolderPath,
@@ -173,9 +174,7 @@ class SyncPlanner:
     def _fetch_hash(self, dataset: dict[str, Any]) -> tuple[str, str]:
         """The SHA-256 that Galaxy has of a dataset, or the MD5 if that is all it has (24.1), after hashlib's name for it;
         "" for a value if it has neither or does not tell."""
-        # Of 26.1's answers about a library's datasets only this one has hashes.
-        storage = self.galaxy.get_or_none(f"datasets/{dataset['ldda_id']}/storage", {"hda_ldda": "ldda"})
-        known = known_hashes(storage or {})
+        known = known_hashes({"hashes": fetch_library_hashes(self.galaxy, dataset["ldda_id"])})
         return next(((name, known[name]) for name in ("sha256", "md5") if name in known), ("sha256", ""))
 
     def _plan_extra(self, delete: bool) -> list[SyncStep]:

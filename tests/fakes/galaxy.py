@@ -16,6 +16,7 @@ from collections import Counter
 from urllib.parse import parse_qs, urlsplit
 
 from fakes import KEY, handover, openapi, permissions, resources
+from fakes.library_changes import CHANGES, LibraryChanges
 from fakes.resources import WORKFLOW
 from fakes.server import LoopbackServer
 
@@ -54,7 +55,7 @@ ROUTES = [(method, name, re.compile(f"/api/{path}/?")) for method, name, path in
     DELETE invocation invocations/(\\w+)
     GET jobs_summary invocations/(\\w+)/jobs_summary
     GET job jobs/(\\w+)""".strip().splitlines() + resources.ROUTES.strip().splitlines() +
-    handover.ROUTES.strip().splitlines() +
+    handover.ROUTES.strip().splitlines() + CHANGES.strip().splitlines() +
     permissions.ROUTES.strip().splitlines())] + [("GET", "openapi", re.compile("/openapi.json"))]
 WHOLE = ("GET libraries", "GET library_contents", "GET datatypes", "GET tools")     # lists that have no pages
 
@@ -63,7 +64,7 @@ class Refusal(Exception):
     """An answer that is an error: its status and JSON."""
 
 
-class FakeGalaxy(permissions.LibraryRights, resources.Resources, handover.Handover, LoopbackServer):
+class FakeGalaxy(LibraryChanges, permissions.LibraryRights, resources.Resources, handover.Handover, LoopbackServer):
     """What is asked is answered, in this order: by `will(...)`; by `answers`; where it carries bytes, by `faults`; else
     by what is in the fake's memory."""
 
@@ -303,6 +304,8 @@ class FakeGalaxy(permissions.LibraryRights, resources.Resources, handover.Handov
         return self._shown(self.datasets[which])
 
     def get_display(self, ask, body, which):
+        if ask.get("hda_ldda") == "ldda":
+            return self.display_library_dataset(which)
         about = self._find(self.datasets, which)
         return about["content"], 200, {"Content-Type": "application/octet-stream", "ETag": f'"{which}"'}
 

@@ -223,6 +223,7 @@ class Resources:
         folder, children = self.folders[which], [self._listed(one) for one in self.children(which)]
         start, size = int(ask.get("offset", 0)), int(ask.get("limit", 10))
         return {"metadata": {"total_rows": len(children), "can_add_library_item": folder.get("can_add_library_item", True),
+                             "can_modify_folder": folder.get("can_modify_folder", True),
                              "folder_name": folder["name"], "parent_library_id": folder["parent_library_id"]},
                 "folder_contents": children[start:start + size]}
 

@@ -331,6 +331,22 @@ def library_list(galaxy, run):
 
 
 @job_of
+def library_download(galaxy, run):
+    library = galaxy.create_library("Lab")
+    galaxy.add(galaxy.add(library["root_folder_id"], "in"), "a.txt", b"abc")
+    run("--to=out", KEY, galaxy.url, "Lab")
+    assert (run.work / "out" / "in" / "a.txt").read_bytes() == b"abc"
+
+
+@job_of
+def library_update(galaxy, run):
+    library, galaxy.users[KEY]["is_admin"] = galaxy.create_library("Lab"), True
+    galaxy.add(library["root_folder_id"], "a.txt", b"abc")
+    run("--path=a.txt", "--name=b.txt", "--move-to=in", KEY, galaxy.url, "Lab")
+    assert galaxy.files(library["root_folder_id"]) == {"in/b.txt": b"abc"}
+
+
+@job_of
 def library_permissions(galaxy, run):
     library, galaxy.users[KEY]["is_admin"] = galaxy.create_library("Lab"), True
     file = galaxy.add(library["root_folder_id"], "a.txt", b"abc")

@@ -28,7 +28,7 @@ def make_lines(galaxy, folder):
     (folder / "in" / "a.tsv").write_text("abc")
     (folder / "in" / "a.tsv.json").write_text("{}")
     (folder / "h.tgz").write_bytes(archive())
-    (folder / "lab.yml").write_text("destination: {type: library, name: Lab}\nitems: [{src: url, url: 'http://x.org/a'}]\n")
+    (folder / "lab.yml").write_text("destination: {type: library, name: Genomes}\nitems: [{src: url, url: 'http://x.org/a'}]\n")
     galaxy.tools["fetch"] = bytes
     shelf = ["-u", galaxy.url, "-a", KEY, "-l", library["id"], "--nonlocal"]
     return {

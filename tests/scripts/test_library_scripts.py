@@ -326,6 +326,7 @@ def test_load_data_with_a_bad_companion_sends_nothing(script, library, metadata,
 def fetches(requests_mock):
     """An administrator's Galaxy that creates histories and has one library folder."""
     serve_library(requests_mock)
+    requests_mock.get(f"{URL}/api/libraries", json=[])
     requests_mock.get(f"{URL}/api/users/current", json={"id": "u", "email": "e", "is_admin": True})
     requests_mock.get(f"{URL}/api/folders/F1/contents", json=listing())
     requests_mock.post(f"{URL}/api/histories", json={"id": "h"})
@@ -342,6 +343,19 @@ def test_fetch_to_library_sends_the_target_and_prints_the_answer(script, fetches
         "items": [{"src": "pasted", "paste_content": "x", "name": "y"}]}]})
     output = capsys.readouterr()
     assert json.loads(output.out) == {"outputs": [], "jobs": [{"id": "j"}]} and output.err == ""
+
+
+def test_fetch_to_library_says_that_there_is_one_of_that_name_and_makes_another(script, fetches, yaml, capsys):
+    fetches.post(f"{URL}/api/tools/fetch", json={"outputs": [], "jobs": [{"id": "j"}]})
+    fetches.get(f"{URL}/api/libraries", json=[{"id": "l1", "name": "Genomes"}, {"id": "l2", "name": "genomes"}])
+    assert script(fetch_to_library.main, "-u", URL, "-a", KEY, yaml(TARGET)) == 0
+    output = capsys.readouterr()
+    assert json.loads(output.out)["jobs"] == [{"id": "j"}]
+    assert output.err.endswith(": warning: a library is named 'Genomes' already (l1): this makes another one of that name; "
+                               "--into fills the one that is there\n")
+    fetches.get(f"{URL}/api/libraries", status_code=403, json={"err_msg": "no", "err_code": 0})
+    assert script(fetch_to_library.main, "-u", URL, "-a", KEY, yaml(TARGET)) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_fetch_to_library_dry_run_sends_nothing(script, requests_mock, yaml, capsys):

@@ -108,6 +108,8 @@ def iter_lines(galaxy, folder):
     galaxy.role_names[LAB] = HOSTILE, "admin"
     yield "library_list", [KEY, galaxy.url]
     yield "library_list", ["-r", KEY, galaxy.url, HOSTILE]
+    yield "library_download", ["-n", "--to=nowhere", KEY, galaxy.url, HOSTILE]
+    yield "library_update", [f"--path={HOSTILE}", "--name=x", KEY, galaxy.url, HOSTILE]
     yield "library_permissions", ["-r", "--restrict", KEY, galaxy.url, HOSTILE, f"access={LAB}"]
     yield "library_permissions", ["-r", KEY, galaxy.url, HOSTILE, f"access-={HOSTILE}"]
     yield "library_permissions", ["-r", KEY, galaxy.url, HOSTILE]
