@@ -3,6 +3,7 @@
 
 Usage:
   library_permissions.py [options] KEY URL LIBRARY [CHANGE...]
+  library_permissions.py [options] --table=FILE KEY URL
 
 Arguments:
   KEY              your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
@@ -14,6 +15,7 @@ Arguments:
 Options:
   --path=PATH      a folder or dataset of the library, names separated by /, or its id; without it the library itself
   -r, --recursive  with all folders and datasets below
+  --table=FILE     a table of what is to hold in several libraries, CSV or TSV, - for standard input
   --public         let everybody access it
   --restrict       let the roles of access= or access+= access what everybody could
   -n, --dry-run    show what would be done, change nothing
@@ -31,9 +33,15 @@ owner's included. Without --path a change of the library also changes its root f
 
 A user who is no administrator needs the permission to manage each item, sees only items that are accessible, and can't name
 other users' private roles. An item that can't be read or changed is reported, the others are done, and the exit status is 3.
+
+A table has the columns library, path (empty for the library itself) and access, add, modify, manage, or some of them. A cell
+names the roles that alone have the permission, separated by semicolons; - is for none, public for everybody's access; an
+empty one leaves it as it is. With -r each row holds for all below, too, if no row for a path further down says otherwise.
+The whole table is checked before anything is changed.
   library_permissions.py - - "Run 12"
   library_permissions.py -n -r --restrict - - "Run 12" access=sequencing modify=sequencing
   library_permissions.py --path=incoming - - "Run 12" add+=ann@example.org
+  library_permissions.py -r --table=libraries.csv - -
 """
 import sys
 
@@ -61,10 +69,13 @@ from galaxy_api_scripts.libraries.permissions import (
 
 COLUMNS = ["path", "kind", "id", "public", *PERMISSIONS]
 CHANGE_COLUMNS = ["path", "kind", "id", "permission", "added", "removed", "roles", "public"]
+TABLE_COLUMNS = ["library", *CHANGE_COLUMNS]
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
+    if args["--table"] is not None:
+        return set_table(args)
     name, path, dry_run = args["LIBRARY"], args["--path"], args["--dry-run"]
     is_public, is_restricted = args["--public"], args["--restrict"]
     changes = parse_changes(args["CHANGE"], is_public, is_restricted)
@@ -91,6 +102,38 @@ def main(argv=None):
     if permissions.failure:
         raise permissions.failure
     return DONE if not permissions.errors else SOME_FAILED if len(permissions.errors) < len(permissions.items) else FAILED
+
+
+def set_table(args):
+    """Let hold what the table says, print a row for each permission that has changed; return the exit status."""
+    for option in ("--path", "--public", "--restrict"):
+        if args[option]:
+            raise GalaxyError(f"{option}: the table says that for each of its rows", USAGE)
+    from galaxy_api_scripts.libraries.permission_table import plan_table
+    output = output_options(args, TABLE_COLUMNS)
+    galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
+
+    parts = plan_table(galaxy, args["--table"], args["--recursive"], bool(galaxy.current_user().get("is_admin")))
+    rows, errors, failure = [], {}, None
+    for part in parts:
+        permissions = part.permissions
+        changed = {item: (permissions.rights[item], rights) for item, rights in part.planned.items()}
+        if not args["--dry-run"]:
+            changed = permissions.apply(part.planned) if part.planned else {}
+        rows += [{"library": part.library, **row} for item, states in changed.items()
+                 for row in describe_change(item, *states)]
+        errors.update(permissions.errors)
+        failure = permissions.failure
+        if failure:
+            break
+    if rows or output["format"]:
+        show(rows, output["format"], output["fields"] or TABLE_COLUMNS, changed=True)
+    for item, error in errors.items():
+        report_error(f"{item} ({item.id}): {error}")
+    if failure:
+        raise failure
+    count = sum(len(part.permissions.items) for part in parts)
+    return DONE if not errors else SOME_FAILED if len(errors) < count else FAILED
 
 
 def describe(item, rights):

@@ -1,4 +1,4 @@
-"""Libraries on a real Galaxy: downloaded, renamed, described, moved, filled from a file."""
+"""Libraries on a real Galaxy: downloaded, renamed, described, moved, their permissions from a table, filled from a file."""
 import json
 import secrets
 import signal
@@ -115,6 +115,30 @@ def test_names_descriptions_and_moves(admin, place, tmp_path):
     assert admin.look("histories", q="name-eq", qv=f"Moves in library {place.id}") == []
     rows(friend, "library_download.py", f"--to={tmp_path}/here", "--format=jsonl", friend.key, friend.url, place.id)
     assert tree(tmp_path / "here") == {"archive/inbox/2026/b.tsv": b"a\t1\n"}
+
+
+def test_permissions_from_a_table(admin, place, tmp_path):
+    """What it names is so afterwards, the rest stays, and a second run does nothing."""
+    for name in ("incoming", "old"):
+        admin.asked("POST", f"folders/{place.root_folder_id}", json={"name": name, "description": ""})
+    admin.run("library_permissions.py", "--path=old", admin.key, admin.url, place.id, f"manage={place.friend.email}")
+    table = tmp_path / "libraries.csv"
+    line = ["library_permissions.py", "-r", "--format=jsonl", f"--table={table}"]
+    table.write_text(f"library,path,access,add,modify,manage\n{place.name},,{place.role.name},{place.person.email},-,\n"
+                     f"{place.id},incoming,,{place.person.email};{place.role.name},,\n{place.name},nowhere,,-,,\n")
+    rows(admin, *line, admin.key, admin.url, status=2, err="line 4: nothing is at 'nowhere', so nothing was changed")
+    table.write_text(table.read_text().rsplit("\n", 2)[0] + "\n")
+    changes = rows(admin, *line, "-n", admin.key, admin.url)
+    assert rights(admin, f"libraries/{place.id}")["access"] == []
+    assert changes == rows(admin, *line, admin.key, admin.url)
+    assert rows(admin, *line, admin.key, admin.url) == []
+    folders = {one["name"]: one["id"] for one in admin.look(f"libraries/{place.id}/contents")}
+    assert rights(admin, f"libraries/{place.id}") == {
+        "access": [place.role.name], "add": [place.person.email], "modify": [], "manage": []}
+    assert rights(admin, f"folders/{folders['/incoming']}")["add"] == sorted([place.person.email, place.role.name])
+    assert rights(admin, f"folders/{folders['/old']}") == {
+        "add": [place.person.email], "modify": [], "manage": [place.friend.email]}
+    rows(place.friend, *line, place.friend.key, admin.url, status=3, err="403 Forbidden")
 
 
 def test_a_file_of_addresses_fills_the_library_that_is_there(admin, place, tmp_path):

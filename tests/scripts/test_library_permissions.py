@@ -261,3 +261,76 @@ def test_a_manager_may_give_it_away(change, shelf, items, manager):
     for kind in ("GET library_rights", "GET folder_rights"):
         shelf.answers[kind] = [None, None, None, (403, {"err_msg": "not yours", "err_code": 403002})]
     assert brief(change("manage=lab")) == [("Shelf", "manage", ["lab"]), ("/", "manage", ["lab"])]
+
+
+# -------------------------------------------------------------------------------------------------------- from a table
+
+@pytest.fixture
+def table(script, shelf, items, tmp_path, capsys):
+    """`table(text, *words, status=0, err="")`: the rows that the script prints for a table of that text."""
+    def call(text, *words, status=DONE, err=""):
+        shelf.asked.clear()
+        (tmp_path / "table.csv").write_text(text)
+        line = ["--format=jsonl", f"--table={tmp_path}/table.csv", KEY, shelf.url, *words]
+        assert script(library_permissions.main, *line) == status, capsys.readouterr()
+        out, said = capsys.readouterr()
+        assert (err in said) if err else said == "", said
+        return list(map(json.loads, out.splitlines()))
+    return call
+
+
+def test_a_table_is_what_holds_afterwards(table, shelf, items):
+    """For what it names; the row of a path further down counts more."""
+    other = shelf.create_library("Other")
+    shelf.rights_of(items["/sub"])["manage"].append(ANN)
+    shelf.rights_of(items["/sub"])["add"].append(ANN)
+    text = "library,path,access,add,modify\nShelf,,lab,ann_b@example.org;lab,\nShelf,sub,,-,lab\n" \
+        f"{other['id']},,public,lab,\n"
+    planned = table(text, "-n", "-r")
+    assert not shelf.writes() and planned == table(text, "-r")
+    assert table(text, "-r") == [] and not shelf.writes()
+    assert {(row["library"], row["path"], row["permission"]): row["roles"] for row in planned} == {
+        ("Shelf", "Shelf", "access"): ["lab"], ("Shelf", "Shelf", "add"): ["ann_b@example.org", "lab"],
+        ("Shelf", "/", "add"): ["ann_b@example.org", "lab"], ("Shelf", "/one.txt", "access"): ["lab"],
+        ("Shelf", "/sub/two.txt", "access"): ["lab"], ("Shelf", "/sub", "add"): [], ("Shelf", "/sub", "modify"): ["lab"],
+        ("Shelf", "/sub/two.txt", "modify"): ["lab"], ("Other", "Other", "add"): ["lab"], ("Other", "/", "add"): ["lab"]}
+    assert shelf.rights_of(items["/sub"])["manage"] == [ANN]
+
+
+def test_without_recursion_a_table_changes_what_it_names(table, shelf, items):
+    assert brief(table("library,path,access,modify\nShelf,one.txt,lab,\nShelf,sub,,lab\n")) == [
+        ("/one.txt", "access", ["lab"]), ("/sub", "modify", ["lab"])]
+    assert brief(table(f"library\tpath\taccess\nShelf\t{items['/one.txt']}\tpublic\n")) == [("/one.txt", "access", [])]
+
+
+@pytest.mark.parametrize("text, err", [
+    ("library,access\nShelf,-\n", "line 2: what no role has access to is public: write public for that"),
+    ("library,access\nShelf,public;lab\n", "write public for that, alone"),
+    ("library,path,add\nShelf,nowhere,lab\n", "line 2: nothing is at 'nowhere'"),
+    ("library,path,add\nShelf,/,lab\n", "leave path empty"), ("library,add\nShelf,\n", "line 2: it names no role"),
+    ("library,path,access\nShelf,sub,lab\n", "line 2: access is no permission of a folder"),
+    ("library,add\nShelf,lab\nShelf,-\n", "line 3: add of library Shelf is in line 2, too"),
+    ("library,add\nShelv,lab\n", "did you mean Shelf?"), ("library,own\nShelf,lab\n", "there is no column 'own'"),
+    ("add\nlab\n", "there is no column library"), ("library,add\n,lab\n", "it names no library")])
+def test_all_of_a_table_is_checked_before_anything_is_sent(table, shelf, items, text, err):
+    table(text, status=USAGE, err=err)
+    assert not shelf.writes()
+
+
+def test_a_role_that_is_not_there_stops_a_table(table, shelf, items):
+    table("library,path,add\nShelf,,lab\nShelf,sub,labs\n", status=FAILED, err="there is no role 'labs': did you mean lab?")
+    assert not shelf.writes()
+
+
+def test_what_a_table_cannot_change_is_told(table, shelf, items, clock):
+    shelf.deaf = {items["/sub"]}
+    text = "library,path,modify\nShelf,sub,lab\nShelf,one.txt,lab\n"
+    rows = table(text, status=SOME_FAILED, err="modify was to be lab and is")
+    assert [row["path"] for row in rows] == ["/one.txt"]
+
+
+def test_a_table_says_all_by_itself(script, shelf, items, capsys):
+    for words in (["--public"], ["--path=sub"], ["--restrict"]):
+        assert script(library_permissions.main, "--table=x.csv", *words, KEY, shelf.url) == USAGE
+    assert script(library_permissions.main, "--table=/nosuch.csv", KEY, shelf.url) == USAGE
+    assert "the table says that" in capsys.readouterr().err and not shelf.writes()
