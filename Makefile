@@ -75,6 +75,7 @@ bench: $(VENV)/.installed bench/peers/bioblend/.installed bench/peers/galaxy-par
 	$(BIN)/python bench/lanes.py
 	$(BIN)/python bench/batch.py
 	$(BIN)/python bench/far.py
+	$(BIN)/python bench/administration.py
 
 clean:
 	rm -rf $(VENV) bench/peers build dist *.egg-info

@@ -1,11 +1,12 @@
 """Requests side by side, where none of them needs another's answer: far away each costs its round trip."""
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from common import Answer
+from common import TRY_LATER, Answer, GalaxyError
 from galaxy_api_scripts.transfer_limit import TransferLimit, current_limit
 from galaxy_api_scripts.transfers import Task, Workers
 
@@ -69,3 +70,19 @@ def ask_each(call: Callable[[T], R], items: Iterable[T], most: int = AT_ONCE) ->
             if isinstance(first.outcome, BaseException):
                 raise first.outcome
             yield first.outcome
+
+
+def do_each(work: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, R | GalaxyError]]:
+    """Each of many `items`, in their order, with `work(item)`, or with the `GalaxyError` that it raised: some at once, as
+    `ask_together` has them. After another error, and where the server can't be reached (TRY_LATER), no other begins."""
+    attempt = functools.partial(_attempt, work)
+    yield from map(attempt, items) if _most == 1 else ask_each(attempt, items, _most)
+
+
+def _attempt(work: Callable[[T], R], item: T) -> tuple[T, R | GalaxyError]:
+    try:
+        return item, work(item)
+    except GalaxyError as error:
+        if error.exit_code == TRY_LATER:
+            raise
+        return item, error

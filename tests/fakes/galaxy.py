@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from urllib.parse import parse_qs, urlsplit
 
-from fakes import KEY, handover, openapi, permissions, resources
+from fakes import KEY, disk, handover, openapi, permissions, resources
 from fakes.library_changes import CHANGES, LibraryChanges
 from fakes.resources import WORKFLOW
 from fakes.server import LoopbackServer
@@ -55,7 +55,7 @@ ROUTES = [(method, name, re.compile(f"/api/{path}/?")) for method, name, path in
     DELETE invocation invocations/(\\w+)
     GET jobs_summary invocations/(\\w+)/jobs_summary
     GET job jobs/(\\w+)""".strip().splitlines() + resources.ROUTES.strip().splitlines() +
-    handover.ROUTES.strip().splitlines() + CHANGES.strip().splitlines() +
+    handover.ROUTES.strip().splitlines() + CHANGES.strip().splitlines() + disk.ROUTES.strip().splitlines() +
     permissions.ROUTES.strip().splitlines())] + [("GET", "openapi", re.compile("/openapi.json"))]
 WHOLE = ("GET libraries", "GET library_contents", "GET datatypes", "GET tools")     # lists that have no pages
 
@@ -64,7 +64,8 @@ class Refusal(Exception):
     """An answer that is an error: its status and JSON."""
 
 
-class FakeGalaxy(LibraryChanges, permissions.LibraryRights, resources.Resources, handover.Handover, LoopbackServer):
+class FakeGalaxy(disk.Disk, LibraryChanges, permissions.LibraryRights, resources.Resources, handover.Handover,
+                 LoopbackServer):
     """What is asked is answered, in this order: by `will(...)`; by `answers`; where it carries bytes, by `faults`; else
     by what is in the fake's memory."""
 
@@ -165,7 +166,8 @@ class FakeGalaxy(LibraryChanges, permissions.LibraryRights, resources.Resources,
         return {"name": NAME, "steps": steps}
 
     def get_histories(self, ask, body):
-        return [{**self._history(one), "count": len(one["contents"])} for one in self._visible(self.histories)
+        return [{**self._history(one), "count": len(one["contents"]), **self.history_facts(one, ask)}
+                for one in self._visible(self.histories)
                 if not one["deleted"] and (ask.get("q") != "name-eq" or one["name"] == ask["qv"])
                 and (ask.get("q") != "create_time-ge" or one["create_time"] >= ask["qv"])]
 
@@ -189,14 +191,14 @@ class FakeGalaxy(LibraryChanges, permissions.LibraryRights, resources.Resources,
     def get_history(self, ask, body, which):
         about = self._find(self.histories, which)
         size = sum(len(self.datasets[one]["content"]) for one in about["contents"] if one in self.datasets)
-        return {**self._history(about), "size": size}
+        return {**self._history(about), **self.history_facts(about, ask), "size": size}
 
     def put_history(self, ask, body, which):
         self._find(self.histories, which).update(body)
         return self._history(self.histories[which])
 
     def delete_history(self, ask, body, which):
-        return self.put_history(ask, {"deleted": True}, which)
+        return self.put_history(ask, {"deleted": True, **({"purged": True} if (body or {}).get("purge") else {})}, which)
 
     def get_contents(self, ask, body, which):
         there = [self.datasets.get(one) or self.collections[one] for one in self._find(self.histories, which)["contents"]]

@@ -650,3 +650,29 @@ def quota_set(galaxy, run):
         "large\t60 GB\tchanged\nsmall\t1 GB\tcreated\n"
     assert (galaxy.quotas[large]["bytes"], galaxy.quotas[large]["users"]) == (60 * 10**9, [ann])
     assert galaxy.named(galaxy.quotas, "small")["bytes"] == 10**9
+
+
+@job_of
+def disk_usage(galaxy, run):
+    galaxy.create_dataset("a", b"abc")
+    assert run("--format=value", "--fields=user,bytes", KEY, galaxy.url) == "me@example.org\t3\n"
+
+
+@job_of
+def history_expire(galaxy, run):
+    galaxy.users[KEY]["is_admin"] = True
+    history = galaxy.create_history("Run 12")
+    for stage, action in (("--warn", "warned"), ("--delete", "deleted"), ("--purge", "purged")):
+        mails = ["--mails=mails"] * (stage == "--warn")
+        out = run(stage, *mails, "--grace=0", "--purge-after=0", "--format=value", "--fields=id,action", KEY, galaxy.url,
+                  "expiry.db")
+        assert out == f"{history}\t{action}\n"
+    assert galaxy.histories[history]["purged"] and "Run 12" in next((run.work / "mails").glob("*.eml")).read_text()
+
+
+@job_of
+def dataset_purge(galaxy, run):
+    dataset = galaxy.create_dataset("a", b"abc")
+    galaxy.datasets[dataset]["deleted"] = True
+    assert run("--format=value", "--fields=datasets,bytes,action", KEY, galaxy.url) == "1\t3\tpurged\n"
+    assert galaxy.datasets[dataset]["purged"]

@@ -1,0 +1,46 @@
+"""The time by which histories expire: this machine's, if it agrees with the server's."""
+from __future__ import annotations
+
+import contextlib
+import time
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+
+import requests
+
+from common import Galaxy, GalaxyError
+
+MOST_APART = timedelta(hours=1)     # of the two clocks
+
+
+def now() -> datetime:
+    """The time in UTC. All of this package asks here for it, so that a test can move it."""
+    return datetime.fromtimestamp(int(time.time()), timezone.utc)
+
+
+def server_time(answer: requests.Response) -> datetime | None:
+    """The time that the header Date of an answer tells; None without one."""
+    with contextlib.suppress(TypeError, ValueError, OverflowError):
+        told = parsedate_to_datetime(answer.headers.get("Date", ""))
+        return told if told.tzinfo else told.replace(tzinfo=timezone.utc)
+    return None
+
+
+def require_same_time(galaxy: Galaxy) -> None:
+    """Raise `GalaxyError` where the server's clock and this one are so far apart that one of them is wrong: a clock that is
+    a year ahead would let all histories expire."""
+    told = server_time(galaxy.request("GET", "version"))
+    if told and abs(told - now()) > MOST_APART:
+        raise GalaxyError(f"this machine's clock says {format_time(now())} and that of {galaxy.base} {format_time(told)}: "
+                          "set the wrong one first, nothing was done")
+
+
+def format_time(moment: datetime) -> str:
+    """A time as text (ISO 8601, UTC, seconds), which sorts as times do."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_time(text: str) -> datetime:
+    """A time as Galaxy writes it, or `format_time`: in UTC, with or without fractions of a second. Raises ValueError."""
+    moment = datetime.fromisoformat(text.removesuffix("Z"))
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

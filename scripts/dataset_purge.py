@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Purge datasets that are deleted already, so that their files go from the disk.
+
+Usage:
+  dataset_purge.py [options] KEY URL
+
+Arguments:
+  KEY                your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  URL                the server, or - to look it up
+
+Options:
+  --all              everybody's, with an administrator's key; without it your own
+  --history=WHICH    only those in the history with this id or unique name
+  --older-than=DAYS  only those that were deleted, or last changed, before that
+  --timeout=SECONDS  stop waiting after this many seconds in all; Galaxy goes on, the exit status is 4  [default: 600]
+  -n, --dry-run      show what would be done, change nothing
+  --format=FORMAT    table, json, jsonl, csv, tsv, value or another tabulate style
+  --fields=NAMES     only these fields, separated by commas: id, name, user, datasets, bytes, size, action
+  -h, --help         show this help
+  --version          show the version
+
+Prints a row for each history, with how many datasets were purged and their bytes, and nothing if there was nothing to do. A
+file of which another history or a library has a copy stays on the disk until these are purged too. Datasets of deleted or
+archived histories are left alone. What is purged can't be brought back.
+  dataset_purge.py --older-than=14 - -
+  dataset_purge.py --dry-run --all --older-than=60 - -
+"""
+import sys
+import time
+from datetime import timedelta
+
+from common import (
+    DONE,
+    FAILED,
+    SOME_FAILED,
+    STILL_RUNNING,
+    UNATTENDED,
+    USAGE,
+    Galaxy,
+    GalaxyError,
+    arguments,
+    int_option,
+    output_options,
+    report_error,
+    run,
+    show,
+)
+from galaxy_api_scripts.disk import clock
+from galaxy_api_scripts.disk.facts import require_purging
+from galaxy_api_scripts.disk.purging import (
+    FIELDS,
+    HISTORY_KEYS,
+    iter_active_histories,
+    iter_found,
+    purge,
+    wait_purged,
+)
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    days, timeout, dry_run = int_option(args, "--older-than"), int_option(args, "--timeout"), args["--dry-run"]
+    everybody, which = args["--all"], args["--history"]
+    if everybody and which:
+        raise GalaxyError("--all and --history exclude each other", USAGE)
+    output = output_options(args, FIELDS)
+    galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
+
+    (galaxy.require_admin("--all") if everybody else galaxy.current_user())
+    require_purging(galaxy)
+    before = None
+    if days is not None:
+        clock.require_same_time(galaxy)
+        before = clock.format_time(clock.now() - timedelta(days=days))
+    histories = iter_active_histories(galaxy, everybody) if which is None else one_history(galaxy, which)
+    rows, errors = [], []
+    try:
+        status = purge_all(galaxy, iter_found(galaxy, histories, before, lambda *error: report(errors, *error)),
+                           dry_run, timeout, rows, errors)
+    finally:        # what was done is shown, whatever comes after it
+        if rows or output["format"]:
+            show(rows, output["format"], output["fields"] or FIELDS, changed=True)
+    return status if not errors else SOME_FAILED if rows else FAILED
+
+
+def report(errors, history, error):
+    """Tell of an error of one history."""
+    errors.append(report_error(f"{history}: {error}"))
+
+
+def one_history(galaxy, text):
+    """The history of this id or name, if it is one whose datasets may be purged."""
+    history = galaxy.get(f"histories/{galaxy.resolve('histories', text)['id']}", {"keys": HISTORY_KEYS})
+    if history["deleted"] or history["archived"]:
+        state = "deleted" if history["deleted"] else "archived"
+        raise GalaxyError(f"history {history['id']} ({history['name']}) is {state}, so its datasets are left alone")
+    return iter([history])
+
+
+def purge_all(galaxy, found, dry_run, timeout, rows, errors):
+    """Purge what was `found`, history by history, wait for it, and return the exit status; fill `rows` and `errors`."""
+    end, begun = time.monotonic() + timeout, []
+    for one in found:
+        for message in [] if dry_run else purge(galaxy, one):
+            errors.append(report_error(message))
+        if one.sizes:
+            begun.append(one)
+            if dry_run:
+                rows.append(one.row("purged"))
+    for one in [] if dry_run else begun:
+        left = wait_purged(galaxy, one, max(end - time.monotonic(), 0))
+        rows.append(one.row("purging" if left else "purged"))
+    return STILL_RUNNING if any(row["action"] == "purging" for row in rows) else DONE
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

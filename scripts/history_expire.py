@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+"""Let histories go that nobody touches: warn their owners, delete them after a grace period, purge them after another.
+
+Usage:
+  history_expire.py [options] [--owner=USER]... KEY URL LEDGER [HISTORY...]
+
+Arguments:
+  KEY                 an administrator's API key (with --own any), - to look it up, @NAME for an entry of ~/.parsec.yml
+  URL                 the server, or - to look it up
+  LEDGER              the file that says what was warned of, deleted and purged; made at first
+  HISTORY             --undo: only these, by id or name
+
+Options:
+  --warn              warn the owners of the histories that fit --older-than and the rest, and note it
+  --delete            delete those that were warned of at least --grace days ago and not touched since
+  --purge             purge those that were deleted here at least --purge-after days ago and not touched since
+  --undo              bring back what was deleted here and not purged: each HISTORY, or all
+  --list              show what the ledger says, ask nothing
+  --older-than=DAYS   warn: last changed before that  [default: 180]
+  --larger-than=SIZE  warn: of that size or more, such as 500M or 10G
+  --owner=USER        warn: only this user's: e-mail address, username or id
+  --tag=TAG           warn: only those with this tag
+  --grace=DAYS        from the warning to the deletion  [default: 30]
+  --purge-after=DAYS  from the deletion to the purge  [default: 30]
+  --keep-tag=TAGS     histories with one of these tags stay; several are separated by commas  [default: keep]
+  --except=FILE       what is in it stays: a history's id, an owner's e-mail address or username a line
+  --mails=FOLDER      warn: where messages to the owners are written, one file each; - for standard output
+  --template=FILE     warn: the text of these messages, with $email, $server, $date, $count, $size, $histories, $tag
+  --own               only your own histories, in a ledger of their own
+  -n, --dry-run       show what would be done, change nothing
+  --format=FORMAT     table, json, jsonl, csv, tsv, value or another tabulate style
+  --fields=NAMES      only these fields, separated by commas: id, name, owner, size, action, date, reason
+  -h, --help          show this help
+  --version           show the version
+
+Prints a row for each history that was warned of, deleted, purged, brought back, or that is kept although it was warned of,
+and nothing if there was nothing to do. Histories that are published, shared, archived, tagged, excepted or without an owner
+to warn stay, and so do those of which Galaxy does not tell. This is asked again right before each deletion and each purge.
+What others have deleted is left alone. Messages are written, not sent: each file is a mail for `sendmail -t`.
+  history_expire.py --warn --older-than=180 --mails=/var/spool/warnings - - /var/lib/galaxy/expiry.db
+  history_expire.py --delete --purge - - /var/lib/galaxy/expiry.db
+  history_expire.py --undo - - /var/lib/galaxy/expiry.db f2db41e1fa331b3e
+"""
+import os
+import sys
+from datetime import timedelta
+
+from common import (
+    DONE,
+    FAILED,
+    SOME_FAILED,
+    UNATTENDED,
+    USAGE,
+    Galaxy,
+    GalaxyError,
+    arguments,
+    int_option,
+    output_options,
+    report_error,
+    run,
+    show,
+)
+from galaxy_api_scripts.disk import clock
+from galaxy_api_scripts.disk.expiry import Expiry
+from galaxy_api_scripts.disk.expiry_ledger import DELETED, FIELDS, WARNED, ExpiryLedger
+from galaxy_api_scripts.disk.expiry_rules import Choice, KeepRules, choose_before, fetch_owners, read_exceptions
+from galaxy_api_scripts.disk.expiry_warning import Warnings
+from galaxy_api_scripts.disk.facts import require_purging
+from galaxy_api_scripts.disk.mails import Messages
+from galaxy_api_scripts.disk.sizes import parse_size
+
+STAGES = ("--warn", "--delete", "--purge", "--undo", "--list")
+OF_WARN = ("--larger-than", "--owner", "--tag", "--mails", "--template")
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    check_options(args)
+    days = {name: int_option(args, f"--{name}") for name in ("older-than", "grace", "purge-after")}
+    size = parse_size(args["--larger-than"] or "0", "--larger-than")
+    tags = tuple(tag.strip() for tag in args["--keep-tag"].split(",") if tag.strip())
+    rules, everybody = KeepRules(tags, read_exceptions(args["--except"])), not args["--own"]
+    output = output_options(args, FIELDS)
+    galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
+
+    if args["--list"]:
+        if not os.path.exists(args["LEDGER"]):
+            raise GalaxyError(f"{args['LEDGER']}: there is no such ledger", USAGE)
+        with ExpiryLedger(args["LEDGER"], dry_run=True) as ledger:
+            return print_rows(list(list_noted(ledger, days["purge-after"])), output)
+    user = galaxy.require_admin("expiring everybody's histories", "; --own is for your own") if everybody else \
+        galaxy.current_user()
+    messages = Messages(args["--mails"], args["--template"], galaxy.base, tags[0] if tags else "", args["--dry-run"]) \
+        if args["--warn"] else None
+    if args["--purge"]:
+        require_purging(galaxy)
+    clock.require_same_time(galaxy)
+    rows, errors = [], []
+    whose = "everybody's histories" if everybody else f"the histories of {user['email']}"
+    with ExpiryLedger(args["LEDGER"], args["--dry-run"], server=galaxy.base, content=whose) as ledger:
+        def on_error(history, error):
+            errors.append(report_error(f"{history}: {error}"))
+
+        owners = fetch_owners(galaxy, everybody)
+        expiry = Expiry(galaxy, ledger, rules, owners, on_error)
+        try:
+            rows += expiry.settle()
+            if args["--undo"]:
+                rows += expiry.undo(args["HISTORY"])
+            if args["--delete"]:
+                rows += expiry.delete(days["grace"])
+            if args["--purge"]:
+                rows += expiry.purge(days["purge-after"])
+            if messages:
+                only = frozenset(owners.find(one) for one in args["--owner"])
+                choice = Choice(choose_before(clock.now(), days["older-than"]), size, only, args["--tag"])
+                rows += Warnings(galaxy, ledger, rules, owners, everybody, on_error).warn(choice, days["grace"], messages)
+        finally:        # what was done is shown, whatever comes after it
+            print_rows(rows, output)
+    return DONE if not errors else SOME_FAILED if rows else FAILED
+
+
+def check_options(args):
+    """Raise a usage error for options that do not go together."""
+    stages = [name for name in STAGES if args[name]]
+    if not stages:
+        raise GalaxyError(f"expected one of {', '.join(STAGES)}, or the first three together", USAGE)
+    if len(stages) > 1 and (args["--undo"] or args["--list"]):
+        raise GalaxyError("--undo and --list stand alone", USAGE)
+    if args["HISTORY"] and not args["--undo"]:
+        raise GalaxyError("HISTORY is for --undo: --owner, --tag and the rest choose what to warn of", USAGE)
+    for name in OF_WARN:
+        if args[name] and not args["--warn"]:
+            raise GalaxyError(f"{name} is for --warn", USAGE)
+    if args["--warn"] and not args["--mails"]:
+        raise GalaxyError("--warn needs --mails=FOLDER, where messages to the owners are written, or --mails=-", USAGE)
+
+
+def list_noted(ledger, purge_after):
+    """Yield a row for each history in the ledger, with the date from which on it will be deleted or purged."""
+    for row in ledger.rows():
+        date = row["delete_on"] if row["state"] == WARNED else ""
+        if row["state"] == DELETED:
+            date = clock.format_time(clock.parse_time(row["deleted"]) + timedelta(days=purge_after))
+        yield {"id": row["id"], "name": row["name"], "owner": row["owner"], "size": row["size"], "action": row["state"],
+               "date": date[:10], "reason": row["reason"] or ""}
+
+
+def print_rows(rows, output):
+    """Print what was done, nothing if there is nothing to tell."""
+    if rows or output["format"]:
+        rows.sort(key=lambda row: (str(row["owner"]), str(row["name"]), row["id"]))
+        show(rows, output["format"], output["fields"] or FIELDS, changed=True)
+    return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
