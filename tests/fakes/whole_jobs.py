@@ -20,9 +20,9 @@ JOBS = {}       # {script: its whole job}
 OF_ACCOUNTS = ("user_list.py", "user_create.py", "user_delete.py", "group_set.py", "quota_set.py")
 
 
-def make_galaxy(script):
-    """A new fake for the whole job of a script."""
-    return FakeAccounts() if script in OF_ACCOUNTS else FakeGalaxy(polls=0)
+def fake_of(script):
+    """The class of the fake for the whole job of a script."""
+    return FakeAccounts if script in OF_ACCOUNTS else FakeGalaxy
 
 
 def job_of(act, script=""):
