@@ -18,6 +18,7 @@ import common
 from common import DONE, FAILED, INTERRUPTED, SOME_FAILED, TRY_LATER, USAGE
 from galaxy_api_scripts.accounts.keys_file import KeysFile
 
+NOW = datetime.now(timezone.utc)
 COURSE = """E-mail,name,groups,quota
 ann@example.org,ann,lab;core,50 GB
 bob@example.org,,lab,
@@ -66,7 +67,7 @@ def held(galaxy):
 
 
 def days_ago(days):
-    return (datetime.now(timezone.utc) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%S.000000")
+    return (NOW - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%S.000000")
 
 
 PAGE = (Path(__file__).parents[2] / "docs" / "administration.md").read_text("utf-8")
