@@ -264,6 +264,7 @@ class FakeGalaxy(disk.Disk, LibraryChanges, permissions.LibraryRights, resources
         for number, element in enumerate(body["targets"][0]["elements"]):
             session = body.get(f"files_{number}|file_data", {}).get("session_id")
             _, content = self.sessions.pop(session, (0, None))      # a session serves once
+            content = element["paste_content"].encode() if element["src"] == "pasted" else content
             spoiled = self.spoiled.get(element["name"], 0) > 0
             self.spoiled[element["name"]] = self.spoiled.get(element["name"], 0) - 1
             right = content is not None and not spoiled and all(
@@ -483,7 +484,7 @@ class FakeGalaxy(disk.Disk, LibraryChanges, permissions.LibraryRights, resources
             act = getattr(galaxy, name.lower().replace(" ", "_"), None)
             if act is None:
                 return self.reply(404, {"err_msg": self.asked.line, "err_code": 404001})
-            if ask["key"] not in galaxy.users and not name.startswith("GET shed_"):
+            if ask["key"] not in galaxy.users and name not in ("GET shed_revisions", "GET version"):
                 return self.reply(401, {"err_msg": "Provided API key is not valid.", "err_code": 401001})
             with galaxy.lock:
                 lost = galaxy.lost[name] > 0

@@ -16,7 +16,8 @@ from urllib.parse import quote
 
 import pytest
 from fakes import KEY
-from fakes.whole_jobs import JOBS, fake_of
+from fakes.galaxy import FakeGalaxy
+from fakes.whole_jobs import JOBS
 
 import common
 from galaxy_api_scripts.progress import enable_bars
@@ -34,25 +35,19 @@ MARKS = [form.encode() for user, password in PASSWORDS.items() for form in (
 MARKS.append(KEY.encode())
 
 
-def proxied(fake):
+class ProxiedGalaxy(FakeGalaxy):
     """A fake that is asked as a proxy is: the whole address stands in the request's first line."""
-    class Handler(fake.Handler):
+
+    class Handler(FakeGalaxy.Handler):
         def parse_request(self):
             is_good = super().parse_request()
             self.path = re.sub("^https?://[^/]+", "", self.path)
             return is_good
 
-    return type("ProxiedGalaxy", (fake,), {"Handler": Handler})
-
 
 @pytest.fixture
-def name():
-    return ""       # of no script
-
-
-@pytest.fixture
-def galaxy(name, monkeypatch, tmp_path):
-    server = proxied(fake_of(name))(polls=0)
+def galaxy(monkeypatch, tmp_path):
+    server = ProxiedGalaxy(polls=0)
     monkeypatch.setenv("http_proxy", address(server.url, "passer"))
     monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
     (tmp_path / "tmp").mkdir()

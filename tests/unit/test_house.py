@@ -21,9 +21,9 @@ LIVE_TESTS = "\n".join(path.read_text() for path in (ROOT / "tests" / "live").gl
 # A folder or module of the package may import those of the lines above its own; in the first line, those before it.
 LAYERS = [["releases", "files", "tables", "transfer_limit", "transfers", "together", "rate_limit", "progress", "polling",
            "checkpoint"],
-          ["datasets"], ["routes", "histories", "sharing", "accounts", "libraries", "invocations"],
+          ["datasets"], ["routes", "histories", "sharing", "accounts", "libraries", "invocations", "job_queue"],
           ["disk"],
-          ["tools"], ["workflows", "search"], ["batch"]]
+          ["tools"], ["workflows", "search"], ["batch", "server"]]
 LOCAL_SERVER = [*LAYERS[0], "tools"]        # it fills the Tool Shed that it starts
 # What is not Python's own, and who may import it. urllib3 comes with requests.
 FOR_COMMON = {"requests", "urllib3", "docopt", "tabulate", "yaml"}

@@ -1,0 +1,83 @@
+"""Cancel jobs, several at once, and read back what became of each."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from itertools import islice
+from typing import Any, Union
+
+from common import DONE, FAILED, TRY_LATER, Galaxy, GalaxyError, report_error
+from galaxy_api_scripts.job_queue.selection import OPEN_STATES, describe_job
+from galaxy_api_scripts.together import ask_together
+
+BATCH = 100
+CANCELLED_STATES = ("deleting", "deleted")
+JobOrError = Union["dict[str, Any]", GalaxyError]
+
+
+def find_jobs(galaxy: Galaxy, ids: list[str], now: datetime) -> Iterator[JobOrError]:
+    """Yield each of these jobs as `describe_job` has it, or the `GalaxyError` that says why it is not ours to cancel."""
+    user = galaxy.current_user()
+    emails: dict[str, Any] = {user["id"]: user.get("email")}
+
+    def find(job_id: str) -> JobOrError:
+        try:
+            job = galaxy.get(f"jobs/{job_id}")
+        except GalaxyError as error:
+            if error.exit_code == TRY_LATER or error.status == 401:
+                raise
+            return GalaxyError(f"job {job_id}: {error}", error.exit_code)
+        owner = job.get("user_id")
+        # Galaxy 26.1 lets everybody who may see a job cancel it, as those of a history that is shared.
+        if owner not in emails and not user.get("is_admin"):
+            return GalaxyError(f"job {job_id} is another user's: an administrator's key can cancel it")
+        if owner and owner not in emails:
+            emails[owner] = (galaxy.get_or_none(f"users/{owner}") or {}).get("email")
+        return {**describe_job(job, now, user), "user": emails.get(owner)}
+
+    for start in range(0, len(ids), BATCH):
+        yield from _do_together(find, ids[start:start + BATCH])
+
+
+def cancel_jobs(galaxy: Galaxy, jobs: Iterable[JobOrError], message: str | None, dry_run: bool, codes: list[int],
+                tried: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield each job that was cancelled, with its new state and `action`; with `dry_run` each that would be. `tried` gets a
+    name for each of `jobs`, `codes` the exit code of each that could not be cancelled. One that had ended is told."""
+    jobs = iter(jobs)
+    while batch := list(islice(jobs, BATCH)):
+        outcomes = _do_together(lambda job: _cancel(galaxy, job, message, dry_run), batch)
+        for job, outcome in zip(batch, outcomes):
+            tried.append("" if isinstance(job, GalaxyError) else job["id"])
+            if not isinstance(outcome, GalaxyError):
+                if outcome["action"]:
+                    yield outcome
+                elif outcome["state"] not in CANCELLED_STATES:
+                    report_error(f"job {outcome['id']} had ended: {outcome['state']}", DONE)
+            elif outcome.exit_code != TRY_LATER and outcome.status != 401:
+                codes.append(report_error(str(outcome), outcome.exit_code))
+        for outcome in outcomes:
+            if isinstance(outcome, GalaxyError) and (outcome.exit_code == TRY_LATER or outcome.status == 401):
+                raise outcome
+
+
+def _do_together(act: Callable[[Any], JobOrError], things: Iterable[Any]) -> list[JobOrError]:
+    """What `act` returns for each of these, several at a time; each in a tuple, since an error as a result is raised."""
+    return [outcome for outcome, in ask_together(*(lambda thing=thing: (act(thing),) for thing in things))]
+
+
+def _cancel(galaxy: Galaxy, job: JobOrError, message: str | None, dry_run: bool) -> JobOrError:
+    """The job with its state in Galaxy afterwards and the `action`, "" for one that had ended."""
+    # Galaxy 26.1 would take the outputs of one that is skipped, stopped or failed, too.
+    if isinstance(job, GalaxyError) or job["state"] not in OPEN_STATES:
+        return job if isinstance(job, GalaxyError) else {**job, "action": ""}
+    if dry_run:
+        return {**job, "action": "would be cancelled"}
+    path = f"jobs/{job['id']}"
+    try:
+        galaxy.delete(path, message and {"message": message})
+        state = galaxy.get(path)["state"]
+    except GalaxyError as error:
+        return GalaxyError(f"job {job['id']}: {error}", error.exit_code, status=error.status)
+    if state in OPEN_STATES:
+        return GalaxyError(f"job {job['id']}: Galaxy answered the request, and the job is {state}", FAILED)
+    return {**job, "state": state, "action": "cancelled" if state in CANCELLED_STATES else ""}

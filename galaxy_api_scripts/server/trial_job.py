@@ -1,0 +1,81 @@
+"""Whether a server answers, and whether a job that is sent to it ends: one upload of some bytes, and nothing stays."""
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+from common import FAILED, TRY_LATER, Galaxy, GalaxyError, one_line, report_error, script_name
+from galaxy_api_scripts.polling import describe_timeout, wait_datasets
+
+CLEANUP = 60        # seconds that it may take to remove what was made, whatever time is up
+
+
+class TrialHistory:
+    """A history for trial jobs, purged when the `with` block ends, wherever its maker was by then. If that can't be done,
+    `GalaxyError` is raised, or, where another error ends the block, reported."""
+
+    def __init__(self, galaxy: Galaxy):
+        self.galaxy, self.name, self.is_begun = galaxy, f"{script_name()} {secrets.token_hex(8)}", False
+
+    def __enter__(self) -> TrialHistory:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
+        deadline, self.galaxy.deadline = self.galaxy.deadline, time.monotonic() + CLEANUP
+        try:        # by name, since the answer to a POST may have been lost
+            for history in self.galaxy.get("histories", {"q": "name-eq", "qv": self.name}) if self.is_begun else ():
+                self.galaxy.delete(f"histories/{history['id']}", {"purge": True})
+        except GalaxyError as error:
+            left = GalaxyError(f"the history {self.name!r} may be left, delete it: {error}", error.exit_code)
+            if kind is None:
+                raise left from None
+            report_error(str(left))
+        finally:
+            self.galaxy.deadline = deadline
+
+    def run_job(self, timeout: float | None = None) -> None:
+        """Upload some bytes, and return once they are there. Raises `GalaxyError`."""
+        self.is_begun = True
+        history = self.galaxy.post("histories", {"name": self.name})["id"]
+        element = {"src": "pasted", "paste_content": "a line\n", "name": "a line", "ext": "txt", "dbkey": "?"}
+        answer = self.galaxy.post("tools/fetch", {"history_id": history, "targets": [
+            {"destination": {"type": "hdas"}, "elements": [element]}]})
+        [dataset] = [output["id"] for output in answer["outputs"]]
+        [state] = wait_datasets(self.galaxy, history, [dataset], timeout).values()
+        if state != "ok":
+            about = self.galaxy.get_or_none(f"datasets/{dataset}") or {}
+            reason = one_line(about.get("misc_info") or "")[:200] or "Galaxy does not say why"
+            raise GalaxyError(f"an upload of some bytes to {self.galaxy.base} ended in state {state}: {reason}", FAILED)
+
+
+def wait_for_server(galaxy: Galaxy, timeout: float | None, trial: TrialHistory | None = None,
+                    on_trouble: Callable[[str], Any] = lambda text: None) -> dict[str, Any]:
+    """The server's `url`, `version`, the key's `user`, and the `seconds` that it took until it told them, and until a `job`
+    in `trial` was ok, if that is given.
+
+    Raises `GalaxyError` at once for what time does not mend, such as a wrong key or a failed job, and when the time is up:
+    TRY_LATER, STILL_RUNNING if the job has not ended. `on_trouble` is called with what is waited out.
+    """
+    began, trouble = time.monotonic(), GalaxyError("there was no time to ask")
+    for _ in galaxy.poll(timeout):
+        try:
+            version = galaxy.get("version")
+            answer = {"url": galaxy.base, "version": f"{version['version_major']}.{version.get('version_minor') or 0}",
+                      "user": galaxy.current_user().get("email"), "job": None}
+            if trial:
+                trial.run_job()
+                answer["job"] = "ok"
+            return {**answer, "seconds": round(time.monotonic() - began)}
+        except GalaxyError as error:
+            if not is_passing(error):
+                raise
+            trouble = error
+            on_trouble(str(error))
+    raise GalaxyError(f"{galaxy.base} is not up{describe_timeout(timeout)}: {trouble}", TRY_LATER)
+
+
+def is_passing(error: GalaxyError) -> bool:
+    """Whether an error may be that of a server that is about to start: no answer, or that of a proxy in its place."""
+    return error.exit_code == TRY_LATER or error.status in (200, 404) or (error.status or 0) >= 500
