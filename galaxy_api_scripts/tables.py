@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from common import USAGE, GalaxyError, did_you_mean, read_text, shorten
+from common import USAGE, GalaxyError, did_you_mean, one_line, read_text, shorten
 
 NumberedCells = tuple[int, list[str]]       # the line where a row begins, and its cells
 NOTHING = "-"       # a cell that says none; an empty one says nothing
@@ -41,7 +41,7 @@ class Problems:
 
     def note(self, line: int, problem: str) -> None:
         """Add a problem of a line."""
-        self._found[line, problem] = None
+        self._found[line, one_line(problem)] = None
 
     def raise_any(self, exit_code: int = USAGE) -> None:
         """Raise `GalaxyError` if there are problems."""

@@ -48,7 +48,7 @@ def main(argv=None):
     if args["--add_to_menu"]:
         galaxy.put(f"workflows/{answer['id']}", {"show_in_tool_panel": True})
     show(answer, plain=lambda answer: None, changed=True, **output)
-    warn_missing_tools(galaxy, answer["id"], text)
+    warn_missing_tools(galaxy, answer["id"], text, file if os.path.isfile(file) else "")
 
 
 def import_from_server(galaxy, path):

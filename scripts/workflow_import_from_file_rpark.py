@@ -18,6 +18,7 @@ Options:
 Tools that the server lacks are named on standard error. workflow_import.py takes addresses and the server's own paths too.
   workflow_import_from_file_rpark.py - http://localhost:8080/api/workflows/import wet_days.ga
 """
+import os
 import sys
 
 from common import Galaxy, arguments, output_options, print_response, read_text, run, show
@@ -32,7 +33,7 @@ def main(argv=None):
     text = read_text(file)
     answer = galaxy.post("workflows", import_payload(text, "standard input" if file == "-" else file))
     show(answer, plain=print_response, changed=True, **output)
-    warn_missing_tools(galaxy, answer["id"], text)
+    warn_missing_tools(galaxy, answer["id"], text, file if os.path.isfile(file) else "")
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def main(argv=None):
     for is_missing, heading in ((True, "It can't run: the server lacks"), (False, "It runs other versions of")):
         some = [row for row in rows if row["is_missing"] == is_missing]
         if some:
-            print("", f"{heading}:", tool_table(galaxy, some), sep="\n")
+            print("", f"{heading}:", tool_table(some), sep="\n")
 
 
 def with_words(row):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from common import MAY_HAVE_ACTED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
+from common import MAY_HAVE_ACTED, STILL_RUNNING, TRY_LATER, USAGE, Answer, Galaxy, GalaxyError
 
 INSTALLED, DEACTIVATED, UNINSTALLED, ERROR = "Installed", "Deactivated", "Uninstalled", "Error"
 INSTALL_TIMEOUT = 3600      # seconds to wait for an installation whose answer is lost, as proxies lose it after a minute
@@ -29,7 +29,7 @@ class Repository:
                 raise GalaxyError(f"{option}={text}: not a name in a Tool Shed", USAGE)
         self.owner, self.name = owner, name
         self.query = {"owner": owner, "name": name}
-        self.host = _host(self.shed.base)
+        self.host = shed_host(self.shed.base)
 
     def __str__(self) -> str:
         return f"{self.host}/{self.owner}/{self.name}"
@@ -43,9 +43,36 @@ class Repository:
             raise GalaxyError(f"{self.shed.base} answers with revisions that are none: is it a Tool Shed?")
         return revisions
 
+    def metadata(self, revision: str) -> dict[str, Any]:
+        """What the Tool Shed knows of `revision`, or of the next one with the same tools that can be installed; {} for
+        neither."""
+        about = self.shed.get("repositories/get_repository_revision_install_info",
+                              {**self.query, "changeset_revision": revision})
+        return about[1] or {} if isinstance(about, list) and len(about) > 1 else {}
+
+    def installable_revision(self, revision: str, offered: list[str]) -> str:
+        """The revision by which the Tool Shed installs `revision`: that itself if it is among those `offered`, else the next
+        one with the same tools. Raises `GalaxyError` if there is none."""
+        following = revision if revision in offered else self.metadata(revision).get("changeset_revision")
+        if following not in offered:
+            raise GalaxyError(f"{self} has no revision {revision} that can be installed, only {', '.join(offered[-5:])}")
+        return str(following)
+
+    def revision_with_tool(self, tool_id: str) -> str:
+        """The latest revision that has the tool with this id, which ends with its version. Raises `GalaxyError` if none has
+        it."""
+        found = [one["id"] for one in self.shed.get("repositories", self.query) if one["name"] == self.name]
+        metadata = self.shed.get(f"repositories/{found[0]}/metadata") if found else {}
+        revisions = [about for about in metadata.values() if about.get("downloadable", True)
+                     and any(shed_host(tool["guid"]) == tool_id for tool in about.get("tools") or [])]
+        if not revisions:
+            raise GalaxyError(f"{self} has no revision with the tool {tool_id}")
+        return str(max(revisions, key=lambda about: int(about["numeric_revision"]))["changeset_revision"])
+
     def records(self, galaxy: Galaxy) -> list[dict[str, Any]]:
         """Galaxy's records of the repository, one for each revision, uninstalled ones too."""
-        return [record for record in galaxy.get("tool_shed_repositories", self.query) if record["tool_shed"] == self.host]
+        return [record for record in get_list(galaxy, "tool_shed_repositories", self.query)
+                if record["tool_shed"] == self.host]
 
     def record(self, galaxy: Galaxy, revision: str) -> dict[str, Any]:
         """Galaxy's record of `revision`. Raises `GalaxyError` if it was never installed."""
@@ -79,10 +106,28 @@ def require_installable(galaxy: Galaxy, repository: Repository, task: str) -> No
     """Raise `GalaxyError` if the key is no administrator's, as `task` needs, or Galaxy does not know the repository's Tool
     Shed: its own error would not say so."""
     galaxy.require_admin(task)
-    known = [unquote(shed["url"]) for shed in galaxy.get("tool_shed")]
-    if repository.host not in map(_host, known):
-        raise GalaxyError(f"{galaxy.base} installs nothing from the Tool Shed {repository.shed.base}, only from "
-                          f"{', '.join(known) or 'none'}: its administrators can add it to "
+    require_known_shed(galaxy, repository.shed.base, known_sheds(galaxy))
+
+
+def get_list(galaxy: Galaxy, path: str, query: dict[str, str] | None = None) -> list[dict[str, Any]]:
+    """The list that Galaxy answers a GET with; `GalaxyError` for another answer, which would count as an empty list."""
+    answer = galaxy.get(path, query)
+    if not isinstance(answer, list):
+        raise GalaxyError(f"{Answer.latest.line}: the answer is not a list")
+    return answer
+
+
+def known_sheds(galaxy: Galaxy) -> dict[str, str]:
+    """The addresses of the Tool Sheds that Galaxy installs from, by host."""
+    urls = [unquote(shed["url"]) for shed in get_list(galaxy, "tool_shed")]
+    return {shed_host(url): url for url in urls}
+
+
+def require_known_shed(galaxy: Galaxy, shed: str, known: dict[str, str]) -> None:
+    """Raise `GalaxyError` if the Tool Shed `shed`, an address or a host, is not among those `known` to Galaxy."""
+    if shed_host(shed) not in known:
+        raise GalaxyError(f"{galaxy.base} installs nothing from the Tool Shed {shed}, only from "
+                          f"{', '.join(known.values()) or 'none'}: its administrators can add it to "
                           "tool_sheds_config_file (galaxy.yml)")
 
 
@@ -103,6 +148,16 @@ def install_revision(galaxy: Galaxy, repository: Repository, data: dict[str, Any
         if record and record["status"] != UNINSTALLED:
             raise GalaxyError(f"{repository} was to be uninstalled first, and its status is still {record['status']}")
     return _install(galaxy, repository, data)
+
+
+def uninstall_record(galaxy: Galaxy, record: dict[str, Any]) -> None:
+    """Uninstall the revision that Galaxy's `record` is of, and make sure that it is."""
+    route = f"tool_shed_repositories/{record['id']}"
+    galaxy.delete(route)
+    after = galaxy.get_or_none(route)
+    if after and after["status"] != UNINSTALLED:
+        raise GalaxyError(f"{record['owner']}/{record['name']}, revision {record['changeset_revision']}, was to be "
+                          f"uninstalled, and its status is still {after['status']}")
 
 
 def find_panel_section(galaxy: Galaxy, record: dict[str, Any]) -> str:
@@ -179,7 +234,7 @@ def find_record(records: list[dict[str, Any]], revision: str) -> dict[str, Any] 
     return None
 
 
-def _host(url: str) -> str:
+def shed_host(url: str) -> str:
     """A Tool Shed's address as in Galaxy's records: without scheme, password and final slash."""
     return url.split("://", 1)[-1].rpartition("@")[2].rstrip("/")
 
@@ -209,7 +264,7 @@ def publish_repository(key: str, url: str, email: str, folder: Path) -> None:
     for revision in sorted(path for path in folder.iterdir() if path.is_dir())[len(published):]:
         shed.request("POST", f"repositories/{repository['id']}/changeset_revision",
                      params={"commit_message": revision.name},
-                     files={"file": (f"{revision.name}.tar.gz", _archive(revision, _host(url)))})
+                     files={"file": (f"{revision.name}.tar.gz", _archive(revision, shed_host(url)))})
 
 
 def _find_by_field(things: list[dict[str, Any]], field: str, name: str) -> dict[str, Any] | None:

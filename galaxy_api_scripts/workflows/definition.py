@@ -18,7 +18,6 @@ from common import (
     format_table,
     one_line,
     read_text,
-    redact,
     report_error,
 )
 from galaxy_api_scripts.together import ask_together
@@ -113,32 +112,32 @@ def _find_by_uuid(galaxy: Galaxy, workflow_uuid: str) -> list[str]:
     return [str(workflow["id"]) for workflow in sorted(same, key=lambda workflow: workflow.get("create_time") or "")]
 
 
-def warn_missing_tools(galaxy: Galaxy, workflow_id: str, text: str = "") -> None:
+def warn_missing_tools(galaxy: Galaxy, workflow_id: str, text: str = "", file: str = "") -> None:
     """Report on standard error which of an imported workflow's tools the server lacks; Galaxy imports it all the same.
-    `text` is the file's, which has the revisions of their repositories."""
+    `text` is the file's, which has the revisions of their repositories; `file` its name, if it is on this machine."""
     try:
         rows = tool_problems(galaxy, workflow_id)
     except GalaxyError as error:
         report_error(f"workflow {workflow_id} is imported, but its tools could not be checked: {error}")
         return
-    revisions = dict(_file_revisions(parse_workflow_file(text, "")[0])) if text and rows else {}
+    repositories = dict(iter_file_tools(parse_workflow_file(text, "")[0])) if text and rows else {}
     for row in rows:
-        row["revision"] = revisions.get(row["tool"], row["revision"])
+        row["revision"] = str(repositories.get(row["tool"], {}).get("changeset_revision") or row["revision"])
     for is_missing, consequence in ((True, "can't run until an administrator installs"), (False, "runs other versions of")):
         some = [row for row in rows if row["is_missing"] == is_missing]
         if some:
             report_error(f"workflow {workflow_id} is imported, but {consequence} {describe_tools(some)}")
-            eprint(tool_table(galaxy, some))
+            eprint(tool_table(some, file))
 
 
-def _file_revisions(part: Any) -> Iterator[tuple[str, str]]:
-    """The tools in a workflow's file, of either form and in subworkflows too, and the revisions of their repositories."""
-    if isinstance(part, dict):
+def iter_file_tools(part: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The ids of the tools in a workflow's file, of either form and in subworkflows too, and what it says of their
+    repositories, {} for nothing."""
+    if isinstance(part, dict) and isinstance(part.get("tool_id"), str):
         repository = part.get("tool_shed_repository")
-        if isinstance(repository, dict) and repository.get("changeset_revision"):
-            yield str(part.get("tool_id")), str(repository["changeset_revision"])
+        yield part["tool_id"], repository if isinstance(repository, dict) else {}
     for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else []:
-        yield from _file_revisions(inner)
+        yield from iter_file_tools(inner)
 
 
 # ------------------------------------------------------------------------------------------------------- its description
@@ -187,17 +186,17 @@ def describe_tools(rows: list[dict[str, Any]]) -> str:
     return f"{len(names)} tools" if len(names) > 3 else ", ".join(names)
 
 
-def tool_table(galaxy: Galaxy, rows: list[dict[str, Any]]) -> str:
-    """`tool_problems` as a table for people, with the lines that install the missing ones."""
+def tool_table(rows: list[dict[str, Any]], file: str = "") -> str:
+    """`tool_problems` as a table for people, with the line that installs the missing ones; `file` is the workflow's, if it
+    is on this machine."""
     columns = ["tool", "version", "server", "owner", "name", "revision"]
     cells = [{name: one_line(str(row[name])) for name in columns} for row in rows]
     used = [name for name in columns if any(row[name] for row in cells)]
-    lines = dict.fromkeys(shlex.join([
-        "install_tool_shed_repositories.py", "-u", f"https://{row['shed']}", "-a", "-", "-l", redact(galaxy.base), "-n",
-        row["name"], "-o", row["owner"], *(["-r", row["revision"]] if row["revision"] else [])])
-        for row in rows if row["is_missing"] and row["shed"])
-    return "\n".join([format_table(cells, used), *(["An administrator's lines to install them:"] if lines else []),
-                      *map(one_line, lines)])
+    names = dict.fromkeys(f"{row['shed']}/repos/{row['owner']}/{row['name']}/{row['revision']}" if row["revision"]
+                          else row["tool"] for row in rows if row["is_missing"] and row["shed"])
+    line = shlex.join(["tool_install.py", f"--workflow={file}", "-", "-"] if file else ["tool_install.py", "-", "-", *names])
+    return "\n".join([format_table(cells, used), *(["An administrator's line to install them:", one_line(line)] if names
+                                                   else [])])
 
 
 def iter_tool_steps(workflow: Workflow, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

@@ -341,7 +341,7 @@ def require_runnable(galaxy: Galaxy, workflow: Workflow, given: dict[str, dict[s
     missing = [row for row in problems if row["is_missing"]]
     if missing:
         raise GalaxyError(f"the server lacks {describe_tools(missing)}, so nothing was sent",
-                          table=tool_table(galaxy, missing))
+                          table=tool_table(missing))
     for problem in missing_values(workflow, given):
         raise GalaxyError(f"{problem} workflow_run.py --allow-corrections accepts this")
     left = {**workflow, "inputs": {}, "steps": dict(workflow["steps"])}

@@ -202,7 +202,7 @@ def check_workflow(galaxy: Galaxy, known: str | dict[str, Any], parameters: Iter
     missing = [row for row in tool_problems(galaxy, workflow["id"], content, workflow["editor"]) if row["is_missing"]]
     if missing:
         check.problems.append(f"the server lacks {describe_tools(missing)}")
-        check.tables.append(tool_table(galaxy, missing))
+        check.tables.append(tool_table(missing))
     if not missing and not options.get("allow_tool_state_corrections"):
         check.problems += [f"{text} --allow-corrections accepts this" for text in missing_values(workflow, chosen)]
     marked = [output["label"] for step in content["steps"].values() for output in step.get("workflow_outputs") or []

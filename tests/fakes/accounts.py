@@ -79,7 +79,7 @@ def refuse(status, message, code=0):
 class FakeAccounts(LoopbackServer):
     ROUTES = ROUTES
 
-    def __init__(self):
+    def __init__(self, polls=0):
         self.users, self.groups, self.quotas, self.roles, self.histories = {}, {}, {}, {}, {}
         self.jobs, self.keys = [], {}
         self.answers, self.lost, self.deaf, self.delay, self.release = {}, Counter(), set(), 0.0, "26.1"

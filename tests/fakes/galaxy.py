@@ -484,7 +484,7 @@ class FakeGalaxy(disk.Disk, LibraryChanges, permissions.LibraryRights, resources
             act = getattr(galaxy, name.lower().replace(" ", "_"), None)
             if act is None:
                 return self.reply(404, {"err_msg": self.asked.line, "err_code": 404001})
-            if ask["key"] not in galaxy.users and name not in ("GET shed_revisions", "GET version"):
+            if ask["key"] not in galaxy.users and name != "GET version" and not name.startswith("GET shed_"):
                 return self.reply(401, {"err_msg": "Provided API key is not valid.", "err_code": 401001})
             with galaxy.lock:
                 lost = galaxy.lost[name] > 0

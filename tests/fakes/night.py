@@ -1,4 +1,4 @@
-"""What cron does at night on a fake Galaxy: the six scripts that are left alone, each with a job of its own."""
+"""What cron does at night on a fake Galaxy: the seven scripts that are left alone, each with a job of its own."""
 import importlib
 import subprocess
 import sys
@@ -14,7 +14,8 @@ from fakes.galaxy import WORKFLOW
 
 __all__ = ["night", "server"]       # fixtures
 ROOT = Path(__file__).parents[2]
-SCRIPTS = ["dataset_upload", "dataset_download", "workflow_batch", "folder_watch", "library_sync", "invocation_wait"]
+SCRIPTS = ["dataset_upload", "dataset_download", "library_download", "workflow_batch", "folder_watch", "library_sync",
+           "invocation_wait"]
 INPUTS = {"dataset_upload": "reads", "workflow_batch": "samples", "folder_watch": "drop", "library_sync": "shelf"}
 PROGRAM = """
 import sys
@@ -36,7 +37,8 @@ class Night:
         self.key, self.url, self.options, self.act, self.var = KEY, server.url, [], "", folder / "var"
         self.history = server.create_history("night")
         self.dataset = server.create_dataset("result.txt", b"some bytes\n", history=self.history)
-        self.library = server.create_library("shelf")["id"]
+        self.library, self.core = server.create_library("shelf")["id"], server.create_library("core")
+        self.file = server.add(self.core["root_folder_id"], "result.txt", b"some bytes\n")
         self.invocation = server.create_invocation()
         server.runs[self.invocation]["ended"] = False
         for name in (*INPUTS.values(), "var"):
@@ -52,6 +54,7 @@ class Night:
         return [str(word) for word in ["-q", *self.options, *{
             "dataset_upload": ["--wait", key, url, self.history, folder / "reads" / "a.tsv"],
             "dataset_download": [f"--to={var}/to", key, url, self.dataset],
+            "library_download": [f"--to={var}/to", key, url, self.core["id"]],
             "workflow_batch": ["--once", f"--ledger={var}/batch.ledger", f"--download={var}/{script}", key, url, WORKFLOW,
                                folder / "sheet.tsv"],
             "folder_watch": ["--once", "--settle=0", f"--ledger={var}/drop.ledger", f"--download={var}/{script}",
@@ -62,6 +65,7 @@ class Night:
     def subject(self, script):
         """What the lines in the script's log name."""
         return {"dataset_upload": self.history, "dataset_download": f"{self.var}/to",
+                "library_download": f"{self.var}/to",
                 "invocation_wait": f"invocation {self.invocation}"}.get(script) or self.line(script)[-1].replace(
                     WORKFLOW, str(self.folder / "drop"))
 
@@ -106,7 +110,7 @@ class Night:
         if script == "dataset_upload":
             return [one["content"] for one in server.datasets.values() if one["history_id"] == self.history
                     and not one["deleted"] and one["name"] == "a.tsv"] == [b"reads\t1\n"]
-        if script == "dataset_download":
+        if script in ("dataset_download", "library_download"):
             result = self.var / "to" / "result.txt"
             return result.is_file() and result.read_bytes() == b"some bytes\n"
         if script == "library_sync":

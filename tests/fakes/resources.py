@@ -39,10 +39,13 @@ ROUTES = """
     GET contents_collection histories/\\w+/contents/dataset_collections/(\\w+)
     POST contents_collections histories/(\\w+)/contents/dataset_collections
     GET shed_revisions repositories/get_ordered_installable_revisions
+    GET shed_metadata repositories/get_repository_revision_install_info
+    GET data_table tool_data/(\\w+)
     GET sheds tool_shed
     GET repositories tool_shed_repositories
     POST repository tool_shed_repositories/new/install_repository_revision
     POST reset tool_shed_repositories/reset_metadata_on_installed_repositories
+    GET repository tool_shed_repositories/(\\w+)
     DELETE repository tool_shed_repositories/(\\w+)"""
 SHOWN = ("id", "type", "name", "description", "message", "state", "deleted", "file_size", "raw_size", "ldda_id")
 
@@ -323,6 +326,12 @@ class Resources:
     def get_shed_revisions(self, ask, body):
         return self.revisions
 
+    def get_shed_metadata(self, ask, body):
+        return [{}, {"changeset_revision": ask["changeset_revision"], "has_repository_dependencies": False}, {}]
+
+    def get_data_table(self, ask, body, which):
+        return {"name": which, "columns": ["value", "name"], "fields": []}
+
     def get_sheds(self, ask, body):
         return [{"name": "Ours", "url": f"http://{self.host}/"}]
 
@@ -333,11 +342,14 @@ class Resources:
         revision = body["changeset_revision"]
         if self.revisions and revision not in self.revisions:
             return {"err_msg": f"no revision {revision}", "err_code": 404001}, 404, {}
-        made = {"id": f"{len(self.asked):016x}", "name": body["name"], "owner": body["owner"], "status": "Installed",
-                "tool_shed": self.host, "changeset_revision": revision,
+        made = {"id": f"{len(self.repositories):08x}{len(self.asked):08x}", "name": body["name"], "owner": body["owner"],
+                "status": "Installed", "tool_shed": self.host, "changeset_revision": revision,
                 "installed_changeset_revision": revision, "error_message": ""}
         self.repositories.append(made)
         return [made]
+
+    def get_repository(self, ask, body, which):
+        return self._find({one["id"]: one for one in self.repositories}, which)
 
     def delete_repository(self, ask, body, which):
         self.repositories = [one for one in self.repositories if one["id"] != which]

@@ -20,9 +20,9 @@ JOBS = {}       # {script: its whole job}
 OF_ACCOUNTS = ("user_list.py", "user_create.py", "user_delete.py", "group_set.py", "quota_set.py")
 
 
-def make_galaxy(script):
-    """A new fake for the whole job of a script."""
-    return FakeAccounts() if script in OF_ACCOUNTS else FakeGalaxy(polls=0)
+def fake_of(script):
+    """The class of the fake for the whole job of a script."""
+    return FakeAccounts if script in OF_ACCOUNTS else FakeGalaxy
 
 
 def job_of(act, script=""):
@@ -555,6 +555,16 @@ def data_manager_example_execute(galaxy, run):
 
 
 @job_of
+def data_manager_run(galaxy, run):
+    galaxy.users[KEY]["is_admin"] = True
+    galaxy.tools.update(fetch=bytes)
+    (run.work / "genomes.yml").write_text(
+        "data_managers: [{id: fetch, params: [dbkey: '{{ item }}'], items: [sacCer3, ce11], data_table_reload: all_fasta}]")
+    assert "run\tfetch\tce11\tall_fasta\t" in run(KEY, galaxy.url, "genomes.yml")
+    assert [one["tool_id"] for one in galaxy.jobs.values()] == ["fetch", "fetch"]
+
+
+@job_of
 def install_tool_shed_repositories(galaxy, run):
     galaxy.users[KEY]["is_admin"], galaxy.revisions = True, [OLD, NEW]
     assert "tally" in run("-u", galaxy.url, "-a", KEY, "-l", galaxy.url, "-n", "tally", "-o", "demo")
@@ -569,6 +579,48 @@ def repair_tool_shed_repository(galaxy, run):
     run("-u", galaxy.url, "-a", KEY, "-l", galaxy.url, "-n", "tally", "-o", "demo", "-r", NEW)
     [after] = galaxy.repositories
     assert after["id"] != before["id"]
+
+
+@job_of
+def tool_install(galaxy, run):
+    galaxy.users[KEY]["is_admin"], galaxy.revisions = True, [OLD, NEW]
+    (run.work / "tools.yml").write_text(f"tools:\n- {{name: tally, owner: demo, revisions: [{OLD}]}}\n")
+    assert run("--at-once=1", KEY, galaxy.url, "tools.yml", "demo/tally").splitlines() == [
+        f"install\tdemo\ttally\t{OLD}\t", f"install\tdemo\ttally\t{NEW}\t"]
+    assert [one["changeset_revision"] for one in galaxy.repositories] == [OLD, NEW]
+
+
+def with_tally(galaxy, *revisions):
+    galaxy.users[KEY]["is_admin"], galaxy.revisions = True, [OLD, NEW]
+    for revision in revisions:
+        galaxy.post_repository({}, {"name": "tally", "owner": "demo", "changeset_revision": revision})
+
+
+@job_of
+def tool_installed(galaxy, run):
+    with_tally(galaxy, OLD)
+    assert run(KEY, galaxy.url).startswith(f"tools:\n- name: tally\n  owner: demo\n  revisions:\n  - {OLD}\n")
+
+
+@job_of
+def tool_outdated(galaxy, run):
+    with_tally(galaxy, OLD)
+    assert run("--format=value", "--fields=name,installed,latest", KEY, galaxy.url) == f"tally\t{OLD}\t{NEW}\n"
+
+
+@job_of
+def tool_update(galaxy, run):
+    with_tally(galaxy, OLD)
+    assert run("--uninstall-old", KEY, galaxy.url).splitlines() == [
+        f"update\tdemo\ttally\t{NEW}\t{OLD}\t", f"uninstall\tdemo\ttally\t{OLD}\t\t"]
+    assert [one["changeset_revision"] for one in galaxy.repositories] == [NEW]
+
+
+@job_of
+def tool_uninstall(galaxy, run):
+    with_tally(galaxy, OLD, NEW)
+    assert run(KEY, galaxy.url, f"demo/tally/{OLD}") == f"uninstall\tdemo\ttally\t{OLD}\t\n"
+    assert [one["changeset_revision"] for one in galaxy.repositories] == [NEW]
 
 
 @job_of

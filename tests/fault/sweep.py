@@ -49,7 +49,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts"), str(ROOT / "tests")]
 from fakes import KEY  # noqa: E402
 from fakes.modes import MODES, mutated  # noqa: E402
 from fakes.server import LoopbackServer  # noqa: E402
-from fakes.whole_jobs import JOBS, make_galaxy  # noqa: E402
+from fakes.whole_jobs import JOBS, fake_of  # noqa: E402
 
 from common import USAGE, GalaxyError, arguments, int_option, run, show  # noqa: E402
 
@@ -199,7 +199,7 @@ class Run:
             folder.mkdir(parents=True)
         self.statuses, self.out, self.err, self.memory = [], [], [], 0
         self.given = None
-        self.galaxy = make_galaxy(self.script.name)
+        self.galaxy = fake_of(self.script.name)(polls=0)
         self.galaxy.elsewhere, self.galaxy.first_pages = elsewhere, {}
 
     def __call__(self, *words, status=0, err="", stdin=""):

@@ -26,7 +26,8 @@ CELLS = [[cell.strip() for cell in row.split("|")[1:-1]] for row in
 ROWS = {name: (dict(zip(SCRIPTS, cells)), re.findall("`([^`]+)`", says)) for name, *cells, says in CELLS}
 KINDS = {}      # {the name of a row: what makes it go so, until it is closed}
 # The request in whose middle something happens, by script.
-MIDDLE = {"dataset_upload": "POST upload", "dataset_download": "GET display", "library_sync": "POST upload",
+MIDDLE = {"dataset_upload": "POST upload", "dataset_download": "GET display", "library_download": "GET display",
+          "library_sync": "POST upload",
           "invocation_wait": "GET jobs_summary", "workflow_batch": "POST histories", "folder_watch": "POST histories"}
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 HTML = {"Content-Type": "text/html"}
@@ -274,6 +275,8 @@ def in_error(night, script):
     server = night.server
     if script == "dataset_download":
         server.datasets[night.dataset]["state"] = "error"
+    elif script == "library_download":
+        server.file(night.file)["state"] = "error"
     elif script == "library_sync":
         server.arrivals["a.tsv"] = {"state": "error", "message": "It is broken"}
     else:
@@ -296,8 +299,8 @@ def deleted(night, script):
         night.run(script)
     if script == "dataset_download":
         server.datasets[night.dataset]["deleted"] = True
-    elif script == "library_sync":
-        server.libraries[night.library]["deleted"] = True
+    elif script in ("library_sync", "library_download"):
+        server.libraries[night.library if script == "library_sync" else night.core["id"]]["deleted"] = True
     else:
         for history in server.histories.values():
             history["deleted"] = True

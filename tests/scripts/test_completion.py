@@ -196,7 +196,8 @@ def test_every_option_of_every_command_is_proposed(make_table):
 
 
 CHOICES = {"--archive=": 4, "--by=": 3, "--datasets=": 3, "--format=": 6, "--lanes=": 2, "--method=": 6, "--release=": 6,
-           "--retry=": 2, "--style=": 4, "--type=": 7, "--unit=": 3}
+           "--repository-deps=": 2, "--resolver-deps=": 2, "--retry=": 2, "--style=": 4, "--tool-deps=": 2, "--type=": 7,
+           "--unit=": 3}
 
 
 def test_choices_that_the_help_lists_are_proposed(make_table):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from fakes import KEY
-from fakes.whole_jobs import JOBS, make_galaxy
+from fakes.whole_jobs import JOBS, fake_of
 
 ROOT = Path(__file__).parents[2]
 VERBS = [ROOT / f"{name}.py" for name in ("display", "create", "update", "delete")]
@@ -76,7 +76,7 @@ def name():
 
 @pytest.fixture
 def galaxy(name):
-    server = make_galaxy(name)
+    server = fake_of(name)(polls=0)
     yield server
     server.close()
 

@@ -11,6 +11,7 @@ from fakes.permissions import ANN, LAB, MY, OLD
 
 from common import DONE, FAILED, SOME_FAILED, TRY_LATER, USAGE
 from galaxy_api_scripts import checkpoint
+from galaxy_api_scripts.files import state_path
 
 
 class Killed(BaseException):
@@ -191,6 +192,24 @@ def test_a_kill_after_any_change_loses_and_doubles_nothing(update, shelf, items,
         check_rights(shelf, was, after)
         assert not [one for one in shelf.histories.values() if not one["deleted"]], after
     assert after > least
+
+
+@pytest.mark.parametrize("is_noted", [True, False])
+def test_a_copy_is_found_without_notes_and_one_that_is_gone_is_made_again(update, shelf, items, dies, clock, is_noted):
+    """Notes are of one machine; and who has deleted the copy meanwhile is not to lose the only one left."""
+    dies(4)
+    with pytest.raises(Killed):
+        update("--path=one.txt", "--move-to=sub")
+    dies(0)
+    [copied] = [one["id"] for path, one in shelf.walk(shelf.root) if path == "sub/one.txt"]
+    if is_noted:
+        shelf.remove(copied)
+    else:
+        for file in state_path("transfers").iterdir():
+            file.unlink()
+    assert update("--path=one.txt", "--move-to=sub") == [("move", "/one.txt", "/one.txt", "/sub/one.txt")]
+    [moved] = [one for path, one in shelf.walk(shelf.root) if "one.txt" in path]
+    assert moved["content"] == b"1" and (moved["id"] == copied) is not is_noted
 
 
 def check_rights(shelf, was, after):

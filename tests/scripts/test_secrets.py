@@ -16,8 +16,7 @@ from urllib.parse import quote
 
 import pytest
 from fakes import KEY
-from fakes.galaxy import FakeGalaxy
-from fakes.whole_jobs import JOBS
+from fakes.whole_jobs import JOBS, fake_of
 
 import common
 from galaxy_api_scripts.progress import enable_bars
@@ -35,19 +34,25 @@ MARKS = [form.encode() for user, password in PASSWORDS.items() for form in (
 MARKS.append(KEY.encode())
 
 
-class ProxiedGalaxy(FakeGalaxy):
+def proxied(fake):
     """A fake that is asked as a proxy is: the whole address stands in the request's first line."""
-
-    class Handler(FakeGalaxy.Handler):
+    class Handler(fake.Handler):
         def parse_request(self):
             is_good = super().parse_request()
             self.path = re.sub("^https?://[^/]+", "", self.path)
             return is_good
 
+    return type("ProxiedGalaxy", (fake,), {"Handler": Handler})
+
 
 @pytest.fixture
-def galaxy(monkeypatch, tmp_path):
-    server = ProxiedGalaxy(polls=0)
+def name():
+    return ""       # of no script
+
+
+@pytest.fixture
+def galaxy(name, monkeypatch, tmp_path):
+    server = proxied(fake_of(name))(polls=0)
     monkeypatch.setenv("http_proxy", address(server.url, "passer"))
     monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
     (tmp_path / "tmp").mkdir()

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 from fakes import KEY
+from fakes.accounts import FakeAccounts
 from fakes.galaxy import FakeGalaxy
 from fakes.permissions import LAB
 from fakes.resources import WORKFLOW
@@ -131,6 +132,23 @@ def test_a14_names_of_others_reach_a_terminal_clean(galaxy, terminal, tmp_path, 
         status, text = terminal(name, *words)
         assert text and status in (0, 1, 2), (name, words, text)
         require_clean(text)
+
+
+def test_a14_names_of_accounts_reach_a_terminal_clean(terminal, tmp_path):
+    with FakeAccounts() as galaxy:
+        user, _ = galaxy.add_user(HOSTILE, HOSTILE), galaxy.add_quota(HOSTILE, "1 GB", default="registered")
+        galaxy.add_group(HOSTILE, [user])
+        for file, heading in (("people.csv", "email,groups,quota"), ("groups.csv", "group,users,roles"),
+                              ("quotas.csv", "name,amount,users")):
+            (tmp_path / file).write_text(f'{heading}\n"{HOSTILE}","{HOSTILE}","{HOSTILE}"\na@b,"{HOSTILE}","{HOSTILE}"\n')
+        lines = [("user_list", ["--usage", "--fields=email,username,groups"], []), ("user_delete", [], [HOSTILE, "nobody"]),
+                 ("user_delete", [], [HOSTILE]), ("user_create", [], ["people.csv"]), ("group_set", [], ["groups.csv"]),
+                 ("quota_set", [], ["quotas.csv"]), ("group_set", ["--delete-others"], ["one.csv"])]
+        (tmp_path / "one.csv").write_text("group\none\n")
+        for name, options, words in lines:
+            status, text = terminal(name, *options, KEY, galaxy.url, *words)
+            assert text and status in (0, 1, 2), (name, words, text)
+            require_clean(text)
 
 
 def test_a14_messages_are_clean_though_they_have_lines(capsys):

@@ -1,8 +1,11 @@
 """user_list.py, user_create.py and user_delete.py on a fake Galaxy of accounts: what is shown, made, refused and told."""
+import importlib
 import json
 import re
+import shlex
 import stat
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 import user_create
@@ -15,6 +18,7 @@ import common
 from common import DONE, FAILED, INTERRUPTED, SOME_FAILED, TRY_LATER, USAGE
 from galaxy_api_scripts.accounts.keys_file import KeysFile
 
+NOW = datetime.now(timezone.utc)
 COURSE = """E-mail,name,groups,quota
 ann@example.org,ann,lab;core,50 GB
 bob@example.org,,lab,
@@ -63,7 +67,30 @@ def held(galaxy):
 
 
 def days_ago(days):
-    return (datetime.now(timezone.utc) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%S.000000")
+    return (NOW - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%S.000000")
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "administration.md").read_text("utf-8")
+LINES = re.findall(r"^\| [^|`]+ \| `([^|]+)` \|$", PAGE.split("\n## People\n")[1].split("\n## ")[0], re.MULTILINE)
+FILES = {"course.csv": COURSE, "groups.csv": "group\nlab\n", "quotas.csv": "name\nlarge\n", "left.txt": "\n"}
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_line_of_the_administrators_page_runs(script, galaxy, table, tmp_path, monkeypatch, capsys, line):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GALAXY_URL", galaxy.url)
+    monkeypatch.setenv("GALAXY_API_KEY", KEY)
+    for name, text in FILES.items():
+        table(text, name)
+    for command in line.split(" && "):
+        words = shlex.split(command.partition(" > ")[0])
+        main = importlib.import_module(words[0].removesuffix(".py")).main
+        assert script(main, *words[1:]) == DONE, capsys.readouterr()
+
+
+def test_the_administrators_page_has_a_line_for_each_script():
+    assert set(re.findall(r"\w+\.py", " ".join(LINES))) == {
+        "user_list.py", "user_create.py", "user_delete.py", "group_set.py", "quota_set.py"}
 
 
 # ------------------------------------------------------------------------------------------------------------ user_list

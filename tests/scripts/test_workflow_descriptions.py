@@ -183,8 +183,8 @@ def test_missing_tools_and_other_versions_are_shown(script, galaxy, capsys):
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     at = lines.index("It can't run: the server lacks:")
     assert [line for line in lines[at + 3:] if not line.startswith("---")] == [
-        "gone", "nosuch 1.0", f"{shed} 1.0 2.0 me cut", "An administrator's lines to install them:",
-        f"install_tool_shed_repositories.py -u https://shed -a - -l {URL} -n cut -o me", "", "It runs other versions of:",
+        "gone", "nosuch 1.0", f"{shed} 1.0 2.0 me cut", "An administrator's line to install them:",
+        f"tool_install.py - - {shed}", "", "It runs other versions of:",
         "tool version server", "Filter1 1.0 1.1", "cat1 0.9 1.0"]
     definition.warn_missing_tools(asking, ID)
     captured = capsys.readouterr().err

@@ -5,7 +5,7 @@ import pytest
 from fakes import KEY
 
 from common import Answer, Galaxy
-from galaxy_api_scripts.together import ask_together, limit_requests
+from galaxy_api_scripts.together import ask_each, ask_together, limit_requests
 from galaxy_api_scripts.transfer_limit import Stopped, TransferLimit
 from galaxy_api_scripts.transfers import Task, Workers
 
@@ -103,3 +103,39 @@ def test_a_signal_in_the_callers_thread_waits_for_no_other():
         ask_together(interrupted, hang)
     assert not ended.is_set()
     ended.set()
+
+
+def test_of_many_items_the_results_come_in_order_and_few_are_begun_ahead():
+    begun, lock = [], threading.Lock()
+
+    def call(number):
+        with lock:
+            begun.append(number)
+        return number * 2
+
+    results = ask_each(call, iter(range(1000)), most=4)
+    assert [next(results) for _ in range(10)] == list(range(0, 20, 2))
+    assert len(begun) <= 10 + 2 * 4
+    assert list(results) == list(range(20, 2000, 2)) and len(begun) == 1000
+    assert list(ask_each(call, [])) == []
+
+
+def test_items_are_worked_on_side_by_side():
+    meeting = threading.Barrier(4, timeout=WAIT)
+    assert len(list(ask_each(lambda _: meeting.wait(), range(8), most=4))) == 8
+
+
+def test_the_first_error_in_order_is_raised_and_nothing_more_is_begun():
+    begun = []
+
+    def call(number):
+        begun.append(number)
+        if number == 5:
+            raise ValueError(number)
+        return number
+
+    results = ask_each(call, range(1000), most=2)
+    assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match="5"):
+        next(results)
+    assert len(begun) < 20

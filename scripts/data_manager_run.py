@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""Run Galaxy's data managers as a list says: fetch reference data into the data tables, and index it.
+
+Usage:
+  data_manager_run.py [options] KEY URL LIST
+
+Arguments:
+  KEY                an administrator's API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  URL                the server, or - to look it up
+  LIST               a YAML file as ephemeris' run-data-managers has it, or - for standard input
+
+Options:
+  --timeout=SECONDS  stop waiting after this many seconds in all
+  -n, --dry-run      show what would be done, change nothing
+  --format=FORMAT    table, json, jsonl, csv, tsv, value or another tabulate style  [default: value]
+  --fields=NAMES     only these fields, separated by commas: action, tool, value, tables, job (these unless given), inputs
+  -h, --help         show this help
+  --version          show the version
+
+The list has, below data_managers, the id of each, its params, the items for which it runs ({{ item.NAME }} in a param is
+one's NAME), and in data_table_reload the data tables that it fills; items: "{{ genomes }}" are those of genomes, at its top
+level. Those that fill all_fasta run first, because the others read it.
+
+Prints a line for each that has run, and none for one whose rows are in its data tables: those with the value of its param
+value, sequence_id, dbkey or all_fasta_source, and the name of its param name or sequence_name. The jobs run in the history
+"Data managers". One that fails is reported, the others run, and the exit status is 3; a killed run is resumed and begins
+nothing twice.
+  data_manager_run.py --dry-run - - genomes.yml
+"""
+import sys
+
+from common import UNATTENDED, Galaxy, GalaxyError, arguments, int_option, output_options, report_error, run, show
+from galaxy_api_scripts.libraries.uploads import exclusive_run
+from galaxy_api_scripts.polling import combine_exit_codes, countdown
+from galaxy_api_scripts.tools.data_managers import VALUE_INPUTS, DataManagers, read_runs
+
+COLUMNS = ["action", "tool", "value", "tables", "job"]
+FIELDS = [*COLUMNS, "inputs"]
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    dry_run, timeout, output = args["--dry-run"], int_option(args, "--timeout", 1), output_options(args, FIELDS)
+    runs = read_runs(args["LIST"])
+    galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
+
+    managers = DataManagers(galaxy)
+    with exclusive_run(f"data managers of {galaxy.base}"):
+        missing, codes = managers.plan(runs), []
+        rows = map(row_of, missing) if dry_run else run_each(managers, missing, countdown(timeout), codes)
+        show(rows, output["format"], output["fields"] or COLUMNS)
+    return combine_exit_codes(codes, [*map(str, missing)])
+
+
+def run_each(managers, runs, left, codes):
+    """Yield a row for each run that has ended well; the exit code of another one is added to `codes`."""
+    for one, outcome in managers.run(runs, left) if runs else ():
+        if isinstance(outcome, GalaxyError):
+            codes.append(report_error(str(outcome), outcome.exit_code))
+        else:
+            yield row_of(one, outcome)
+
+
+def row_of(one, job=None):
+    return {"action": "run", "tool": one.tool, "value": one.first(VALUE_INPUTS) or None, "tables": ",".join(one.tables),
+            "job": job, "inputs": dict(one.inputs)}
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
