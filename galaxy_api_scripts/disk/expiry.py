@@ -24,6 +24,7 @@ from galaxy_api_scripts.disk.expiry_ledger import (
     ExpiryLedger,
     Row,
     describe,
+    is_touched,
 )
 from galaxy_api_scripts.disk.expiry_rules import KeepRules, Owners
 from galaxy_api_scripts.disk.facts import HistoryFacts, fetch_facts, public_reason, sharing_reason
@@ -81,13 +82,13 @@ class Expiry:
 
     def _note_deleted(self, history: str, facts: HistoryFacts) -> None:
         self.ledger.note([history], DELETED, state=DELETED, deleted=self.ledger.now(), update_time=facts.update_time,
-                         size=facts.size, slug=facts.slug)
+                         marks=facts.marks, size=facts.size, slug=facts.slug)
 
     def _reason_to_spare(self, noted: Row, facts: HistoryFacts) -> str:
         if facts.owner_id != noted["owner_id"]:
             return "it has another owner"
-        return (TOUCHED if facts.update_time != noted["update_time"] else "") or self.rules.reason(
-            facts, self.owners.emails.get(facts.owner_id or ""))
+        reason = self.rules.reason(facts, self.owners.emails.get(facts.owner_id or ""))
+        return reason or (TOUCHED if is_touched(noted, facts) else "")
 
     # -------------------------------------------------------------------------------------------------------------- purge
 

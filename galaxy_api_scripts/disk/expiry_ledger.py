@@ -27,13 +27,13 @@ SCHEMA = 1
 CHOSEN, WARNED, DELETING, DELETED, PURGING, PURGED, KEPT, RESTORING, RESTORED = (
     "chosen", "warned", "deleting", "deleted", "purging", "purged", "kept", "restoring", "restored")
 UNSETTLED = (DELETING, PURGING, RESTORING)
-COLUMNS = ["id", "name", "owner_id", "owner", "size", "state", "update_time", "slug", "warning", "mail", "warned",
-           "delete_on", "deleted", "asked", "ended", "reason"]
+COLUMNS = ["id", "name", "owner_id", "owner", "size", "state", "update_time", "marks", "slug", "warning", "mail",
+           "warned", "delete_on", "deleted", "asked", "ended", "reason"]
 TABLES = [
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     """CREATE TABLE histories (id TEXT PRIMARY KEY, name TEXT, owner_id TEXT, owner TEXT, size INTEGER, state TEXT NOT NULL,
-        update_time TEXT, slug TEXT, warning INTEGER, mail TEXT, warned TEXT, delete_on TEXT, deleted TEXT, asked TEXT,
-        ended TEXT, reason TEXT)""",
+        update_time TEXT, marks TEXT, slug TEXT, warning INTEGER, mail TEXT, warned TEXT, delete_on TEXT, deleted TEXT,
+        asked TEXT, ended TEXT, reason TEXT)""",
     "CREATE INDEX histories_by_state ON histories (state)",
     "CREATE TABLE steps (number INTEGER PRIMARY KEY, time TEXT NOT NULL, history TEXT NOT NULL, step TEXT NOT NULL, "
     "reason TEXT)",
@@ -199,6 +199,11 @@ def describe(noted: Row, action: str, facts: HistoryFacts | None = None, date: s
     """The row (FIELDS) that tells what was done to a history: of what is `noted`, or the newer `facts`."""
     return {"id": noted["id"], "name": facts.name if facts else noted["name"], "owner": noted["owner"],
             "size": facts.size if facts else noted["size"], "action": action, "date": date[:10], "reason": reason}
+
+
+def is_touched(noted: Row, facts: HistoryFacts) -> bool:
+    """Whether a history is another one than what was noted of it."""
+    return (noted["update_time"], noted["marks"]) != (facts.update_time, facts.marks)
 
 
 def _connect(place: str, synchronous: str = "FULL") -> sqlite3.Connection:

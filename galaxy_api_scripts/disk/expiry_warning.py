@@ -16,6 +16,7 @@ from galaxy_api_scripts.disk.expiry_ledger import (
     ExpiryLedger,
     Row,
     describe,
+    is_touched,
 )
 from galaxy_api_scripts.disk.expiry_rules import Choice, KeepRules, Owners
 from galaxy_api_scripts.disk.facts import HistoryFacts, iter_histories, parse_facts, sharing_reason
@@ -43,7 +44,7 @@ class Warnings:
         for facts in self._choose(choice):
             self.ledger.note_chosen([{
                 "id": one.id, "name": one.name, "owner_id": one.owner_id, "owner": self.owners.emails[str(one.owner_id)],
-                "size": one.size, "update_time": one.update_time, "slug": one.slug, "warning": number,
+                "size": one.size, "update_time": one.update_time, "marks": one.marks, "slug": one.slug, "warning": number,
                 "delete_on": delete_on} for one in facts])
         groups = ((owner, list(group)) for owner, group in itertools.groupby(
             self.ledger.rows(CHOSEN), lambda row: str(row["owner"])))
@@ -96,7 +97,7 @@ class Warnings:
         if facts.deleted or facts.purged or not choice.fits(facts) or self.rules.reason(facts, email):
             return False
         noted = self.ledger.find(facts.id)
-        if noted and noted["state"] == WARNED and noted["update_time"] != facts.update_time:
+        if noted and noted["state"] == WARNED and is_touched(noted, facts):
             self.ledger.note([facts.id], KEPT, TOUCHED, state=KEPT, reason=TOUCHED)
             return True
         return not noted or noted["state"] in (KEPT, RESTORED, DELETED)      # DELETED: somebody brought it back

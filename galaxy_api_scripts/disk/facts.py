@@ -1,6 +1,8 @@
 """Facts on histories, of many in few requests: what decides whether one may go."""
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from typing import Any
 from common import Galaxy, GalaxyError
 from galaxy_api_scripts.disk.clock import server_time
 
-KEYS = "id,name,user_id,username,update_time,deleted,purged,archived,published,importable,slug,tags,size"
+KEYS = "id,name,user_id,username,update_time,deleted,purged,archived,published,importable,slug,tags,annotation,size"
 KINDS: dict[str, type | tuple[type, ...]] = {
     "id": str, "name": (str, type(None)), "user_id": (str, type(None)), "update_time": str, "size": int, "tags": list,
     **dict.fromkeys(("deleted", "purged", "archived", "published", "importable"), bool)}
@@ -20,7 +22,9 @@ A_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?")
 @dataclass(frozen=True)
 class HistoryFacts:
     """One history as Galaxy has it now. `slug` is a part of its link's address: Galaxy makes one when a history is first
-    shared or published (24.1 to 26.1, managers/sharable.py), None says that it never was; "?" where Galaxy does not tell."""
+    shared or published (24.1 to 26.1, managers/sharable.py), None says that it never was; "?" where Galaxy does not tell.
+    `marks` changes with its tags and annotation, which leave `update_time` as it is; Galaxy shows an annotation to the user
+    alone who wrote it (26.1)."""
 
     id: str
     name: str
@@ -35,6 +39,7 @@ class HistoryFacts:
     published: bool
     importable: bool
     slug: str | None
+    marks: str
 
 
 def parse_facts(answer: Any) -> HistoryFacts:
@@ -46,11 +51,12 @@ def parse_facts(answer: Any) -> HistoryFacts:
     if odd:
         which = answer.get("id") if isinstance(answer, dict) else None
         raise GalaxyError(f"history {which or '?'}: Galaxy does not tell its {', '.join(odd)}, so it is kept")
-    slug = answer.get("slug", "?")
+    slug, marks = answer.get("slug", "?"), json.dumps([sorted(map(str, answer["tags"])), answer.get("annotation") or ""])
     return HistoryFacts(answer["id"], answer["name"] or "", answer["user_id"], str(answer.get("username") or ""),
                         answer["update_time"], answer["size"], tuple(map(str, answer["tags"])), answer["deleted"],
                         answer["purged"], answer["archived"], answer["published"], answer["importable"],
-                        slug if slug is None or (isinstance(slug, str) and slug) else "?")
+                        slug if slug is None or (isinstance(slug, str) and slug) else "?",
+                        hashlib.sha256(marks.encode()).hexdigest()[:16])
 
 
 def iter_histories(galaxy: Galaxy, everybody: bool, params: dict[str, Any] | None = None, keys: str = KEYS) -> Iterator[Any]:

@@ -19,7 +19,7 @@ from fakes.server import LoopbackServer
 
 START = datetime(2026, 3, 1, tzinfo=timezone.utc)
 SHOWN = ("id", "name", "user_id", "username", "update_time", "create_time", "deleted", "purged", "archived", "published",
-         "importable", "slug", "tags", "size", "contents_active")
+         "importable", "slug", "tags", "annotation", "size", "contents_active")
 USER_KEY = "fedcba9876543210fedcba9876543210"       # of the first user who is no administrator
 ROUTES = [(method, name, re.compile(f"/api/{path}")) for method, name, path in (line.split() for line in """
     GET version version
@@ -83,7 +83,8 @@ class AdministeredGalaxy(LoopbackServer):
             "id": an_id(number, 2), "name": f"history {number}", "user_id": user["id"], "username": user["username"],
             "update_time": as_galaxy_writes(self.now - timedelta(days=days)), "create_time": f"{number:08}",
             "deleted": False, "purged": False, "archived": False, "published": False, "importable": False, "slug": None,
-            "tags": [], "size": 1000 + number, "contents_active": {"active": 1, "hidden": 0, "deleted": 0}, "shares": [],
+            "tags": [], "annotation": None, "size": 1000 + number,
+            "contents_active": {"active": 1, "hidden": 0, "deleted": 0}, "shares": [],
             **about}
         return an_id(number, 2)
 

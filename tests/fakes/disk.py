@@ -26,6 +26,7 @@ class Disk:
         keys, shared = ask.get("keys", "").split(","), one.get("sharing", {})
         [user] = self.users.values()
         facts = {"user_id": user["id"], "username": user["username"], "archived": False, "slug": None, "size": 0,
+                 "annotation": None,
                  "published": shared.get("published", False), "importable": shared.get("importable", False),
                  "contents_active": {"deleted": sum(self.datasets[which]["deleted"] for which in one["contents"]
                                                     if which in self.datasets)}}

@@ -52,14 +52,15 @@ def filled(person, name, path):
 def test_the_whole_way_of_a_history(people, admin, expire, tmp_path):
     ann, bob = people.ann, people.bob
     (tmp_path / "a.txt").write_text("abc\n")
-    made = {name: ann.new_history(name) for name in ("old", "touched", "undone", "published", "by link", "late", "pinned")}
+    made = {name: ann.new_history(name) for name in (
+        "old", "touched", "tagged", "undone", "published", "by link", "late", "pinned")}
     made["shared"], made["bob's"] = filled(ann, "shared", tmp_path / "a.txt"), bob.new_history("bob's")
     made["late share"] = filled(ann, "late share", tmp_path / "a.txt")
     ann.asked("PUT", f"histories/{made['published']}/publish")
     ann.asked("PUT", f"histories/{made['by link']}/enable_link_access")
     ann.asked("PUT", f"histories/{made['shared']}/share_with_users", json={"user_ids": [bob.email]})
     ann.asked("PUT", f"histories/{made['pinned']}", json={"tags": ["keep"]})
-    expected = {"old", "touched", "undone", "late", "late share", "bob's"}
+    expected = {"old", "touched", "tagged", "undone", "late", "late share", "bob's"}
 
     assert {name for name, _, _ in expire(200, "--warn", "-n")} == expected and set(expire.sent) == {"GET"}
     assert {row[:2] for row in expire(200, "--warn")} == {(name, "warned") for name in expected}
@@ -69,11 +70,12 @@ def test_the_whole_way_of_a_history(people, admin, expire, tmp_path):
     assert made["old"] in mails[f"{ann.email}.eml"] and made["shared"] not in mails[f"{ann.email}.eml"]
     assert expire(229, "--delete") == []
 
-    ann.asked("PUT", f"histories/{made['touched']}", json={"annotation": "still in use"})
+    ann.asked("PUT", f"histories/{made['touched']}", json={"name": "touched again"})
+    ann.asked("PUT", f"histories/{made['tagged']}", json={"tags": ["wanted"]})
     ann.asked("PUT", f"histories/{made['late']}/publish")
     ann.asked("PUT", f"histories/{made['late share']}/share_with_users", json={"user_ids": [bob.email]})
-    told = {("old", "deleted"), ("undone", "deleted"), ("bob's", "deleted"), ("touched", "kept"), ("late", "kept"),
-            ("late share", "kept")}
+    told = {("old", "deleted"), ("undone", "deleted"), ("bob's", "deleted"),
+            *((name, "kept") for name in ("touched", "tagged", "late", "late share"))}
     dry = set(expire(231, "--delete", "-n"))
     assert set(expire.sent) == {"GET"}
     rows = set(expire(231, "--delete"))

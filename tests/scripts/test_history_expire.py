@@ -188,6 +188,18 @@ def test_what_others_delete_is_left_alone(world):
     assert world.states() == "dtd" and world.run("purge", "delete") == []
 
 
+def test_an_annotation_is_a_touch_although_it_leaves_the_time_as_it_is(world):
+    before, behind = world.galaxy.add_history(days=200), world.galaxy.add_history(days=200)
+    world.run("warn")
+    world.galaxy.histories[before]["annotation"] = "still in use"
+    world.pass_days(30)
+    assert actions(world.run("delete")) == [("history 0", "kept", "touched since"), ("history 1", "deleted", "")]
+    world.galaxy.histories[behind]["tags"] = ["wait"]
+    world.pass_days(30)
+    assert actions(world.run("purge")) == [("history 1", "kept", "touched since; it stays deleted")]
+    assert actions(world.run("undo")) == [("history 1", "restored", "")]
+
+
 def test_filters(world, tmp_path):
     galaxy = world.galaxy
     for owner in (1, 1, 2, 2):
