@@ -59,7 +59,7 @@ from galaxy_api_scripts.disk.purging import (
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    days, timeout, dry_run = int_option(args, "--older-than"), int_option(args, "--timeout"), args["--dry-run"]
+    days, timeout, dry_run = clock.days_option(args, "--older-than"), int_option(args, "--timeout"), args["--dry-run"]
     everybody, which = args["--all"], args["--history"]
     if everybody and which:
         raise GalaxyError("--all and --history exclude each other", USAGE)

@@ -54,7 +54,6 @@ from common import (
     Galaxy,
     GalaxyError,
     arguments,
-    int_option,
     output_options,
     report_error,
     run,
@@ -76,7 +75,7 @@ OF_WARN = ("--larger-than", "--owner", "--tag", "--mails", "--template")
 def main(argv=None):
     args = arguments(__doc__, argv)
     check_options(args)
-    days = {name: int_option(args, f"--{name}") for name in ("older-than", "grace", "purge-after")}
+    days = {name: clock.days_option(args, f"--{name}") for name in ("older-than", "grace", "purge-after")}
     size = parse_size(args["--larger-than"] or "0", "--larger-than")
     tags = tuple(tag.strip() for tag in args["--keep-tag"].split(",") if tag.strip())
     rules, everybody = KeepRules(tags, read_exceptions(args["--except"])), not args["--own"]

@@ -32,6 +32,7 @@ import sys
 from datetime import datetime, timedelta, timezone
 
 from common import USAGE, Galaxy, GalaxyError, arguments, int_option, output_options, run, show
+from galaxy_api_scripts.disk.clock import days_option
 
 # From Galaxy 26.1's schema (InvocationState).
 ACTIVE_STATES = ["new", "ready"]
@@ -40,7 +41,7 @@ STATES = [*ACTIVE_STATES, "requires_materialization", "scheduled", "completed", 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    limit, days, states = int_option(args, "--limit", 1), int_option(args, "--since", 1), parse_states(args["--state"])
+    limit, days, states = int_option(args, "--limit", 1), days_option(args, "--since", 1), parse_states(args["--state"])
     output = output_options(args)
     galaxy = Galaxy(args["KEY"], args["URL"])
 

@@ -33,6 +33,7 @@ import sys
 from common import UNATTENDED, Galaxy, arguments, int_option, output_options, run, show
 from galaxy_api_scripts.accounts.directory import LIST_FIELDS
 from galaxy_api_scripts.accounts.listing import GROUPS, LAST_ACTIVITY, USAGE_FIELDS, describe_accounts
+from galaxy_api_scripts.disk.clock import days_option
 
 FIELDS = ["id", "email", "username", "active", "deleted"]
 WITH_USAGE = ["purged", "disk_usage", "quota", "quota_percent"]
@@ -40,7 +41,7 @@ WITH_USAGE = ["purged", "disk_usage", "quota", "quota_percent"]
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    days, limit, deleted = int_option(args, "--inactive-for", 1), int_option(args, "--limit", 1), args["--deleted"]
+    days, limit, deleted = days_option(args, "--inactive-for", 1), int_option(args, "--limit", 1), args["--deleted"]
     output = output_options(args, [*LIST_FIELDS, *USAGE_FIELDS, LAST_ACTIVITY, GROUPS])
     has_activity = args["--activity"] or days is not None
     fields = output["fields"] or FIELDS + WITH_USAGE * args["--usage"] + ["purged"] * (deleted and not args["--usage"]) + \

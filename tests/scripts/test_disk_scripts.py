@@ -83,6 +83,13 @@ def test_only_what_is_old_or_in_one_history_is_purged(call, galaxy, monkeypatch)
     assert call(dataset_purge.main, f"--history={other}", status=FAILED) == [] and "is deleted" in call.err
 
 
+@pytest.mark.parametrize("days", [500_000, 999_999])
+def test_more_than_a_century_is_a_mistake(call, galaxy, days):
+    galaxy.add_deleted_dataset(galaxy.add_history(owner=0), days=10)
+    assert call(dataset_purge.main, f"--older-than={days}", status=USAGE) == [] and galaxy.count("DELETE datasets") == 0
+    assert f"--older-than={days}: expected 36500 days at most" in call.err
+
+
 def test_what_galaxy_refuses_or_does_later_is_told(call, galaxy):
     history = galaxy.add_history(0)
     first, second = galaxy.add_deleted_dataset(history), galaxy.add_deleted_dataset(history)

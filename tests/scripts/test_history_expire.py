@@ -253,6 +253,19 @@ def test_lines_that_do_not_fit_together(world):
     assert code == USAGE and "--mails" in world.capsys.readouterr().err
 
 
+@pytest.mark.parametrize("days", [500_000, 999_999])      # back to the year 657, and before all years
+def test_a_period_that_is_no_period_is_refused_and_purges_nothing(world, days):
+    world.galaxy.add_history(days=200)
+    world.run("warn")
+    world.pass_days(30)
+    assert world.run("delete", f"grace={days}", status=USAGE) == [] and world.states() == "t"
+    world.run("delete")
+    for stage in (["purge", f"purge-after={days}"], ["list", f"purge-after={days}"], ["warn", f"older-than={days}"]):
+        assert world.run(*stage, status=USAGE) == [] and f"={days}: expected 36500 days at most" in world.err
+    assert world.states() == "d"
+    assert world.run("purge", "purge-after=36500") == []
+
+
 def test_a_clock_that_is_wrong_is_refused(world, monkeypatch):
     history = world.galaxy.add_history(days=200)
     world.run("warn")

@@ -155,6 +155,12 @@ def test_who_is_inactive_has_neither_run_a_job_nor_changed_a_history_nor_set_a_p
     assert len(rows) == 6 and {row["email"]: row["last_activity"] for row in rows}["runs@example.org"] == days_ago(3)
 
 
+@pytest.mark.parametrize("days", [500_000, 999_999])      # of which nobody can be said to be inactive
+def test_more_than_a_century_without_activity_is_a_mistake(run, galaxy, days):
+    run(user_list.main, f"--inactive-for={days}", status=USAGE, err=f"--inactive-for={days}: expected 36500 days at most")
+    assert run(user_list.main, "--inactive-for=36500") == []
+
+
 def test_histories_are_read_page_by_page_until_each_user_was_seen(run, galaxy):
     ann = galaxy.add_user("ann@example.org")
     for number in range(1200):
