@@ -52,7 +52,7 @@ def find_accounts(galaxy: Galaxy, users: Iterable[str], own_id: str, missing_ok:
                 problems.append(str(error))
             continue
         if account["id"] == own_id:
-            problems.append(f"{user!r} is the account of this key, which does neither to itself")
+            problems.append(f"{user!r} is the account of this key itself")
         found[account["id"]] = account
     if problems:
         what = problems[0] if len(problems) == 1 else f"{len(problems)} accounts can't be taken"
