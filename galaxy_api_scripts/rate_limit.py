@@ -2,17 +2,16 @@
 from __future__ import annotations
 
 import math
-import re
 import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 from common import USAGE, GalaxyError, shorten
+from galaxy_api_scripts.sizes import parse_bytes
 from galaxy_api_scripts.transfer_limit import require_not_stopped
 from galaxy_api_scripts.transfers import transfers_option
 
-UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 BURST_SECONDS = 1.0     # what was not used of the rate in that time may be caught up, as after the answer to a request
 SLICE_SECONDS = 0.1     # how long at least the limit lets a transfer wait for its next bytes, and at most if it is alone
 MAX_SLICE = 64 * 2**10  # bytes; transfers take turns with slices, so these are of one size for all
@@ -76,9 +75,8 @@ def limit_rate(args: dict[str, Any]) -> None:
 
 
 def parse_rate(text: str) -> float:
-    """Bytes a second: a number, alone or with K, M or G (2^10, 2^20, 2^30) behind it. A usage error for less than 1."""
-    match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)([KMG]?)", text, re.IGNORECASE | re.ASCII)
-    rate = float(match[1]) * UNITS[match[2].upper()] if match else 0
+    """Bytes a second, as `parse_bytes` reads them. A usage error for less than 1."""
+    rate = parse_bytes(text) or 0
     if rate < 1:
         raise GalaxyError(f"--limit-rate={shorten(text, 40)}: expected bytes per second, 1 or more, such as 500K, 20M or 1G",
                           USAGE)

@@ -11,7 +11,8 @@ Arguments:
 Options:
   --all              everybody's, with an administrator's key; without it your own
   --history=WHICH    only those in the history with this id or unique name
-  --older-than=DAYS  only those that were deleted, or last changed, before that
+  --older-than=AGE    only those that were deleted, or last changed, so long ago, such as 14d or 36h; a number alone is in
+                     days
   --timeout=SECONDS  stop waiting after this many seconds in all; Galaxy goes on, the exit status is 4  [default: 600]
   -n, --dry-run      show what would be done, change nothing
   --format=FORMAT    table, json, jsonl, csv, tsv, value or another tabulate style
@@ -22,8 +23,8 @@ Options:
 Prints a row for each history, with how many datasets were purged and their bytes, and nothing if there was nothing to do. A
 file of which another history or a library has a copy stays on the disk until these are purged too. Datasets of deleted or
 archived histories are left alone. What is purged can't be brought back.
-  dataset_purge.py --older-than=14 - -
-  dataset_purge.py --dry-run --all --older-than=60 - -
+  dataset_purge.py --older-than=14d - -
+  dataset_purge.py --dry-run --all --older-than=60d - -
 """
 import sys
 import time
@@ -45,6 +46,7 @@ from common import (
     run,
     show,
 )
+from galaxy_api_scripts.ages import parse_age
 from galaxy_api_scripts.disk import clock
 from galaxy_api_scripts.disk.facts import require_purging
 from galaxy_api_scripts.disk.purging import (
@@ -59,7 +61,7 @@ from galaxy_api_scripts.disk.purging import (
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    days, timeout, dry_run = clock.days_option(args, "--older-than"), int_option(args, "--timeout"), args["--dry-run"]
+    age, timeout, dry_run = parse_age(args, "--older-than"), int_option(args, "--timeout"), args["--dry-run"]
     everybody, which = args["--all"], args["--history"]
     if everybody and which:
         raise GalaxyError("--all and --history exclude each other", USAGE)
@@ -69,9 +71,9 @@ def main(argv=None):
     (galaxy.require_admin("--all") if everybody else galaxy.current_user())
     require_purging(galaxy)
     before = None
-    if days is not None:
+    if age is not None:
         clock.require_same_time(galaxy)
-        before = clock.format_time(clock.now() - timedelta(days=days))
+        before = clock.format_time(clock.now() - timedelta(seconds=age))
     histories = iter_active_histories(galaxy, everybody) if which is None else one_history(galaxy, which)
     rows, errors = [], []
     try:

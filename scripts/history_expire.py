@@ -2,7 +2,7 @@
 """Let histories go that nobody touches: warn their owners, delete them after a grace period, purge them after another.
 
 Usage:
-  history_expire.py [options] [--owner=USER]... KEY URL LEDGER [HISTORY...]
+  history_expire.py [options] [--user=USER]... KEY URL LEDGER [HISTORY...]
 
 Arguments:
   KEY                 an administrator's API key (with --own any), - to look it up, @NAME for an entry of ~/.parsec.yml
@@ -11,19 +11,19 @@ Arguments:
   HISTORY             --undo: only these, by id or name
 
 Options:
-  --warn              warn the owners of the histories that fit --older-than and the rest, and note it
-  --delete            delete those that were warned of at least --grace days ago and not touched since
-  --purge             purge those that were deleted here at least --purge-after days ago and not touched since
+  --warn              warn the owners of the histories that the options choose, and note it
+  --delete            delete those that were warned of at least --grace ago and not touched since
+  --purge             purge those that were deleted here at least --purge-after ago and not touched since
   --undo              bring back what was deleted here and not purged: each HISTORY, or all
   --list              show what the ledger says, ask nothing
-  --older-than=DAYS   warn: last changed before that  [default: 180]
-  --larger-than=SIZE  warn: of that size or more, such as 500M or 10G
-  --owner=USER        warn: only this user's: e-mail address, username or id
+  --older-than=AGE    warn: last changed so long ago, such as 180d or 36h; a number alone is in days  [default: 180d]
+  --larger-than=SIZE  warn: only those of this size or more, such as 500M or 10G
+  --user=USER         warn: only the histories of this user: e-mail address, public name or id; may be repeated
   --tag=TAG           warn: only those with this tag
-  --grace=DAYS        from the warning to the deletion  [default: 30]
-  --purge-after=DAYS  from the deletion to the purge  [default: 30]
+  --grace=AGE         from the warning to the deletion  [default: 30d]
+  --purge-after=AGE   from the deletion to the purge  [default: 30d]
   --keep-tag=TAGS     histories with one of these tags stay; several are separated by commas  [default: keep]
-  --except=FILE       what is in it stays: a history's id, an owner's e-mail address or username a line
+  --except=FILE       what it names stays: one history's id, or one owner's e-mail address or public name, on each line
   --mails=FOLDER      warn: where messages to the owners are written, one file each; - for standard output
   --template=FILE     warn: the text of these messages, with $email, $server, $date, $count, $size, $histories, $tag
   --own               only your own histories, in a ledger of their own
@@ -37,7 +37,7 @@ Prints a row for each history that was warned of, deleted, purged, brought back,
 and nothing if there was nothing to do. Histories that are published, shared, archived, tagged, excepted or without an owner
 to warn stay, and so do those of which Galaxy does not tell. This is asked again right before each deletion and each purge.
 What others have deleted is left alone. Messages are written, not sent: each file is a mail for `sendmail -t`.
-  history_expire.py --warn --older-than=180 --mails=/var/spool/warnings - - /var/lib/galaxy/expiry.db
+  history_expire.py --warn --older-than=180d --mails=/var/spool/warnings - - /var/lib/galaxy/expiry.db
   history_expire.py --delete --purge - - /var/lib/galaxy/expiry.db
   history_expire.py --undo - - /var/lib/galaxy/expiry.db f2db41e1fa331b3e
 """
@@ -59,23 +59,24 @@ from common import (
     run,
     show,
 )
+from galaxy_api_scripts.ages import parse_age
 from galaxy_api_scripts.disk import clock
 from galaxy_api_scripts.disk.expiry import Expiry
 from galaxy_api_scripts.disk.expiry_ledger import DELETED, FIELDS, WARNED, ExpiryLedger
-from galaxy_api_scripts.disk.expiry_rules import Choice, KeepRules, choose_before, fetch_owners, read_exceptions
+from galaxy_api_scripts.disk.expiry_rules import Choice, KeepRules, fetch_owners, read_exceptions
 from galaxy_api_scripts.disk.expiry_warning import Warnings
 from galaxy_api_scripts.disk.facts import require_purging
 from galaxy_api_scripts.disk.mails import Messages
-from galaxy_api_scripts.disk.sizes import parse_size
+from galaxy_api_scripts.sizes import parse_size
 
 STAGES = ("--warn", "--delete", "--purge", "--undo", "--list")
-OF_WARN = ("--larger-than", "--owner", "--tag", "--mails", "--template")
+OF_WARN = ("--larger-than", "--user", "--tag", "--mails", "--template")
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
     check_options(args)
-    days = {name: clock.days_option(args, f"--{name}") for name in ("older-than", "grace", "purge-after")}
+    age, grace, purge_after = (parse_age(args, f"--{name}") for name in ("older-than", "grace", "purge-after"))
     size = parse_size(args["--larger-than"] or "0", "--larger-than")
     tags = tuple(tag.strip() for tag in args["--keep-tag"].split(",") if tag.strip())
     rules, everybody = KeepRules(tags, read_exceptions(args["--except"])), not args["--own"]
@@ -86,7 +87,7 @@ def main(argv=None):
         if not os.path.exists(args["LEDGER"]):
             raise GalaxyError(f"{args['LEDGER']}: there is no such ledger", USAGE)
         with ExpiryLedger(args["LEDGER"], dry_run=True) as ledger:
-            return print_rows(list(list_noted(ledger, days["purge-after"])), output)
+            return print_rows(list(list_noted(ledger, purge_after)), output)
     user = galaxy.require_admin("expiring everybody's histories", "; --own is for your own") if everybody else \
         galaxy.current_user()
     messages = Messages(args["--mails"], args["--template"], galaxy.base, tags[0] if tags else "", args["--dry-run"]) \
@@ -107,13 +108,13 @@ def main(argv=None):
             if args["--undo"]:
                 rows += expiry.undo(args["HISTORY"])
             if args["--delete"]:
-                rows += expiry.delete(days["grace"])
+                rows += expiry.delete(grace)
             if args["--purge"]:
-                rows += expiry.purge(days["purge-after"])
+                rows += expiry.purge(purge_after)
             if messages:
-                only = frozenset(owners.find(one) for one in args["--owner"])
-                choice = Choice(choose_before(clock.now(), days["older-than"]), size, only, args["--tag"])
-                rows += Warnings(galaxy, ledger, rules, owners, everybody, on_error).warn(choice, days["grace"], messages)
+                only = frozenset(owners.find(one) for one in args["--user"])
+                choice = Choice(clock.now() - timedelta(seconds=age), size, only, args["--tag"])
+                rows += Warnings(galaxy, ledger, rules, owners, everybody, on_error).warn(choice, grace, messages)
         finally:        # what was done is shown, whatever comes after it
             print_rows(rows, output)
     return DONE if not errors else SOME_FAILED if rows else FAILED
@@ -127,7 +128,7 @@ def check_options(args):
     if len(stages) > 1 and (args["--undo"] or args["--list"]):
         raise GalaxyError("--undo and --list stand alone", USAGE)
     if args["HISTORY"] and not args["--undo"]:
-        raise GalaxyError("HISTORY is for --undo: --owner, --tag and the rest choose what to warn of", USAGE)
+        raise GalaxyError("HISTORY is for --undo: --user, --tag and the like choose what to warn of", USAGE)
     for name in OF_WARN:
         if args[name] and not args["--warn"]:
             raise GalaxyError(f"{name} is for --warn", USAGE)
@@ -140,7 +141,7 @@ def list_noted(ledger, purge_after):
     for row in ledger.rows():
         date = row["delete_on"] if row["state"] == WARNED else ""
         if row["state"] == DELETED:
-            date = clock.format_time(clock.parse_time(row["deleted"]) + timedelta(days=purge_after))
+            date = clock.format_time(clock.parse_time(row["deleted"]) + timedelta(seconds=purge_after))
         yield {"id": row["id"], "name": row["name"], "owner": row["owner"], "size": row["size"], "action": row["state"],
                "date": date[:10], "reason": row["reason"] or ""}
 

@@ -12,7 +12,7 @@ Options:
   --workflow=WHICH   only those of the workflow with this id or unique name
   --history=WHICH    only those in the history with this id or unique name
   --state=STATES     only those in these states, separated by commas, such as new,ready,failed
-  --since=DAYS       only those created in the last DAYS days
+  --since=AGE        only those made no longer ago, such as 7d or 12h; a number alone is in days
   --nested           also those of subworkflows, each in a row of its own
   --limit=N          at most N of them
   --format=FORMAT    table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
@@ -24,7 +24,7 @@ Options:
 Other fields are workflow_id, history_id and uuid. Times are in UTC. States are new, requires_materialization, ready,
 scheduled, completed, failed, cancelling and cancelled: scheduled means that all jobs are made, completed that all
 have ended, well or badly; invocation_show.py tells which. Administrators see everybody's invocations.
-  invocation_list.py --since=7 --limit=20 - -
+  invocation_list.py --since=7d --limit=20 - -
 Cancel all invocations in a history that still make jobs:
   invocation_list.py --history="Run 12" --state=new,ready --format=value --fields=id - - | invocation_cancel.py - - -
 """
@@ -32,7 +32,7 @@ import sys
 from datetime import datetime, timedelta, timezone
 
 from common import USAGE, Galaxy, GalaxyError, arguments, int_option, output_options, run, show
-from galaxy_api_scripts.disk.clock import days_option
+from galaxy_api_scripts.ages import parse_age
 
 # From Galaxy 26.1's schema (InvocationState).
 ACTIVE_STATES = ["new", "ready"]
@@ -41,7 +41,7 @@ STATES = [*ACTIVE_STATES, "requires_materialization", "scheduled", "completed", 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    limit, days, states = int_option(args, "--limit", 1), days_option(args, "--since", 1), parse_states(args["--state"])
+    limit, age, states = int_option(args, "--limit", 1), parse_age(args, "--since", 1), parse_states(args["--state"])
     output = output_options(args)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
@@ -56,7 +56,7 @@ def main(argv=None):
         query["include_nested_invocations"] = "false"
     if states and set(states) <= set(ACTIVE_STATES):
         query["include_terminal"] = "false"
-    show(iter_rows(galaxy, query, states, days, limit, output["fields"]), **output)
+    show(iter_rows(galaxy, query, states, age, limit, output["fields"]), **output)
 
 
 def parse_states(text):
@@ -68,9 +68,9 @@ def parse_states(text):
     return states
 
 
-def iter_rows(galaxy, query, states, days, limit, fields):
+def iter_rows(galaxy, query, states, age, limit, fields):
     """A row for each invocation, with the names of its workflow and history if these are among the fields."""
-    oldest = (datetime.now(timezone.utc) - timedelta(days=days)).isoformat()[:19] if days else ""
+    oldest = (datetime.now(timezone.utc) - timedelta(seconds=age)).isoformat()[:19] if age else ""
     names, count = {}, 0
     for invocation in galaxy.pages("invocations", query, None if states else limit):
         if invocation["create_time"] < oldest or count == limit:

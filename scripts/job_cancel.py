@@ -14,10 +14,10 @@ Options:
                       upload, waiting, queued, running, stop, paused; or all
   --tool=TOOLS        only those of these tools, separated by commas: an id, a Tool Shed's tool without its address, or *
                       for any text, as in fastqc,bwa*
-  --user=USER         only those of the user with this e-mail address, name or id
+  --user=USER         only those of this user: e-mail address, public name or id
   --destination=NAME  only those with this job runner, such as slurm: all that Galaxy tells of a destination
   --history=HISTORY   only those in the history with this id, or of yours with this name
-  --older-than=AGE    only those made at least so long ago, such as 90m, 12h, 7d or 1d12h
+  --older-than=AGE    only those made so long ago, such as 90m, 12h or 1d12h; a number alone is in days
   --unchanged=AGE     only those that have not changed for so long: a running job, since it runs
   --message=TEXT      what Galaxy tells the user on the datasets
   --limit=N           at most N of them

@@ -13,10 +13,10 @@ Options:
                       without it those that have not ended, and the paused ones
   --tool=TOOLS        only those of these tools, separated by commas: an id, a Tool Shed's tool without its address, or *
                       for any text, as in fastqc,bwa*
-  --user=USER         only those of the user with this e-mail address, name or id
+  --user=USER         only those of this user: e-mail address, public name or id
   --destination=NAME  only those with this job runner, such as slurm: all that Galaxy tells of a destination
   --history=HISTORY   only those in the history with this id, or of yours with this name
-  --older-than=AGE    only those made at least so long ago, such as 90m, 12h, 7d or 1d12h
+  --older-than=AGE    only those made so long ago, such as 90m, 12h or 1d12h; a number alone is in days
   --unchanged=AGE     only those that have not changed for so long: a running job, since it runs
   --count=FIELDS      count them by these fields, separated by commas: state, tool, user, destination, history_id,
                       handler, exit_code
@@ -31,8 +31,8 @@ Options:
 What changed last comes first. Ages are by the server's clock, times in UTC. Galaxy tells destinations and handlers to
 administrators only. job_cancel.py takes the same filters.
   job_list.py --state=running --unchanged=2d - -
-How many jobs of which tool failed today:
-  job_list.py --state=all --count=tool,state - -
+Which tools' jobs have failed, and how often:
+  job_list.py --state=error --count=tool - -
 """
 import sys
 from itertools import islice

@@ -36,10 +36,11 @@ import time
 from pathlib import Path
 
 from common import TRY_LATER, USAGE, Galaxy, GalaxyError, arguments, eprint, int_option, redact, run
+from galaxy_api_scripts.ages import parse_age, parse_duration
 from galaxy_api_scripts.files import check_writable, write_atomic
 from galaxy_api_scripts.job_queue import health
 from galaxy_api_scripts.job_queue.selection import ALL_STATES, OPEN_STATES, JobFilter, split_commas
-from galaxy_api_scripts.job_queue.times import fetch_server_time, parse_age, parse_duration
+from galaxy_api_scripts.job_queue.times import fetch_server_time
 
 
 def main(argv=None):

@@ -24,7 +24,7 @@ Prints a row for each account that was deleted, purged or brought back, with its
 jobs that had not ended, which Galaxy cancels; nothing if all were so already. The account of KEY is refused. One that is not
 found is refused too, before any is deleted. The data stay on disk until the server's clean-up removes them.
   user_delete.py -n - - ann@example.org
-  user_list.py --inactive-for=730 --format=csv - - | user_delete.py --dry-run - - -
+  user_list.py --inactive-for=730d --format=csv - - | user_delete.py --dry-run - - -
 """
 import sys
 from functools import partial

@@ -11,7 +11,8 @@ Arguments:
 Options:
   --usage              disk usage and quota too: one request a user, several at once
   --activity           when they last did anything, too: one request a user, and everybody's histories
-  --inactive-for=DAYS  only those who have not done anything for this many days, with when they last did
+  --inactive-for=AGE   only those who have not done anything for so long, such as 90d, with when they last did; a number
+                       alone is in days
   --deleted            deleted accounts in place of the others, purged ones included
   --like=TEXT          only those with TEXT in their e-mail address or public name, in any capitals
   --limit=N            at most N of them
@@ -26,14 +27,14 @@ and quota_bytes (in bytes), quota, quota_percent, as with --usage; last_activity
 last_activity is the last time that a user set the password, ran a job, or changed a history that is not deleted, in UTC. It
 is not the last login, which Galaxy tells on its own pages only. Accounts come in the order of their e-mail addresses.
   user_list.py --usage --format=csv - - > accounts.csv
-  user_list.py --inactive-for=365 --format=value --fields=email - -
+  user_list.py --inactive-for=365d --format=value --fields=email - -
 """
 import sys
 
 from common import UNATTENDED, Galaxy, arguments, int_option, output_options, run, show
 from galaxy_api_scripts.accounts.directory import LIST_FIELDS
 from galaxy_api_scripts.accounts.listing import GROUPS, LAST_ACTIVITY, USAGE_FIELDS, describe_accounts
-from galaxy_api_scripts.disk.clock import days_option
+from galaxy_api_scripts.ages import parse_age
 
 FIELDS = ["id", "email", "username", "active", "deleted"]
 WITH_USAGE = ["purged", "disk_usage", "quota", "quota_percent"]
@@ -41,15 +42,15 @@ WITH_USAGE = ["purged", "disk_usage", "quota", "quota_percent"]
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    days, limit, deleted = days_option(args, "--inactive-for", 1), int_option(args, "--limit", 1), args["--deleted"]
+    idle, limit, deleted = parse_age(args, "--inactive-for", 1), int_option(args, "--limit", 1), args["--deleted"]
     output = output_options(args, [*LIST_FIELDS, *USAGE_FIELDS, LAST_ACTIVITY, GROUPS])
-    has_activity = args["--activity"] or days is not None
+    has_activity = args["--activity"] or idle is not None
     fields = output["fields"] or FIELDS + WITH_USAGE * args["--usage"] + ["purged"] * (deleted and not args["--usage"]) + \
         [LAST_ACTIVITY] * has_activity
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     galaxy.require_admin("listing accounts")
-    accounts = describe_accounts(galaxy, fields, deleted, args["--like"] or "", days)
+    accounts = describe_accounts(galaxy, fields, deleted, args["--like"] or "", idle)
     rows = (one for one, _ in zip(accounts, range(limit))) if limit else accounts
     show(rows, output["format"], fields)
 

@@ -17,19 +17,19 @@ HISTORY_PAGE = 500
 
 
 def describe_accounts(galaxy: Galaxy, fields: Collection[str], deleted: bool = False, text: str = "",
-                      inactive_days: int | None = None) -> Iterator[Account]:
+                      idle_seconds: int | None = None) -> Iterator[Account]:
     """The accounts with these `fields`, which cost requests only where they are named: one a user for those of USAGE_FIELDS
-    and one for LAST_ACTIVITY, one a group for GROUPS. `text` is in their address or name, in any capitals; `inactive_days`
+    and one for LAST_ACTIVITY, one a group for GROUPS. `text` is in their address or name, in any capitals; `idle_seconds`
     is for how long they have done nothing."""
     accounts: Iterator[Account] = (one for one in list_accounts(galaxy, deleted)
                                    if text.casefold() in f"{one['email']}\n{one['username']}".casefold())
     members = list_memberships(galaxy) if GROUPS in fields else {}
-    has_usage, has_activity = not {*USAGE_FIELDS}.isdisjoint(fields), LAST_ACTIVITY in fields or inactive_days is not None
+    has_usage, has_activity = not {*USAGE_FIELDS}.isdisjoint(fields), LAST_ACTIVITY in fields or idle_seconds is not None
     if not has_usage and not has_activity:
         for one in accounts:
             yield {**one, GROUPS: members.get(one["id"], [])}
         return
-    limit = days_ago(inactive_days) if inactive_days is not None else None
+    limit = time_before(idle_seconds) if idle_seconds is not None else None
     if has_activity:
         accounts = add_history_changes(galaxy, accounts, limit)
 
@@ -63,9 +63,9 @@ def list_memberships(galaxy: Galaxy) -> dict[str, list[str]]:
     return members
 
 
-def days_ago(days: int) -> str:
-    """The time so many days ago, as Galaxy writes times (UTC)."""
-    return (datetime.now(timezone.utc) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%S")
+def time_before(seconds: int) -> str:
+    """The time so many seconds ago, as Galaxy writes times (UTC)."""
+    return (datetime.now(timezone.utc) - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def add_history_changes(galaxy: Galaxy, accounts: Iterable[Account], limit: str | None) -> Iterator[Account]:

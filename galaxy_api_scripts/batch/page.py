@@ -32,13 +32,13 @@ from galaxy_api_scripts.invocations.page import (
     WAITING_SIGN,
     clean_value,
     format_duration,
-    format_size,
     format_time,
     load_template,
     parse_time,
     shorten_text,
     table,
 )
+from galaxy_api_scripts.sizes import format_size
 
 STATES = {"failed": "\u2717", "fetch pending": "\u2016", "running": SIGNS["running"], "waiting": WAITING_SIGN,
           "ok": SIGNS["ok"], "superseded": "\u2013", "gone": "\u2013"}      # in the order of the page, with their signs

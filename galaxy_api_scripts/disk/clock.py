@@ -5,22 +5,12 @@ import contextlib
 import time
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 import requests
 
-from common import USAGE, Galaxy, GalaxyError, int_option
+from common import Galaxy, GalaxyError
 
 MOST_APART = timedelta(hours=1)     # of the two clocks
-MOST_DAYS = 36_500      # of an age or a period: a year before 1000 has three digits in texts of times, which sort last
-
-
-def days_option(args: dict[str, Any], option: str, least: int = 0) -> int | None:
-    """The value of `option` as a number of days, None where it was not given; a usage error for more than a century."""
-    days = int_option(args, option, least)
-    if days is not None and days > MOST_DAYS:
-        raise GalaxyError(f"{option}={days}: expected {MOST_DAYS} days at most", USAGE)
-    return days
 
 
 def now() -> datetime:

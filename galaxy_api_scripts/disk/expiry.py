@@ -55,7 +55,7 @@ class Expiry:
     # ----------------------------------------------------------------------------------------------------------- deletion
 
     def delete(self, grace: int) -> Iterator[Row]:
-        """Delete what was warned of at least `grace` days ago, and whose day has come."""
+        """Delete what was warned of at least `grace` seconds ago, and whose day has come."""
         ids = self.ledger.ids(WARNED, condition="delete_on <= ? AND warned <= ?",
                               values=(self.ledger.now(), self.ledger.later(-grace)))
         yield from self._each(self._delete_one, ids)
@@ -93,7 +93,7 @@ class Expiry:
     # -------------------------------------------------------------------------------------------------------------- purge
 
     def purge(self, after: int) -> Iterator[Row]:
-        """Purge what was deleted here at least `after` days ago, and was not touched since. With whom it is shared Galaxy
+        """Purge what was deleted here at least `after` seconds ago, and was not touched since. With whom it is shared Galaxy
         does not tell of a deleted history (26.1), nor lets anybody share one: that it was not when it was deleted holds."""
         yield from self._each(self._purge_one, self.ledger.ids(DELETED, condition="deleted <= ?",
                                                                values=(self.ledger.later(-after),)))

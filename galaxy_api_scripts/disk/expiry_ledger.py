@@ -111,9 +111,9 @@ class ExpiryLedger:
                               "was put back, or ran ahead then: nothing is done before that time")
         return max(time, last)
 
-    def later(self, days: int) -> str:
-        """The time so many days from now on, before now if `days` is negative."""
-        return clock.format_time(clock.parse_time(self.now()) + timedelta(days=days))
+    def later(self, seconds: int) -> str:
+        """The time so many seconds from now on, before now if they are negative."""
+        return clock.format_time(clock.parse_time(self.now()) + timedelta(seconds=seconds))
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from common import USAGE, Galaxy, GalaxyError, did_you_mean, read_text
@@ -22,7 +22,7 @@ class Owners:
             if isinstance(user.get("email"), str) and "@" in user["email"] and not user.get("deleted"):
                 self.emails[user["id"]], self.usernames[user["id"]] = user["email"], str(user.get("username") or "")
 
-    def find(self, text: str, option: str = "--owner") -> str:
+    def find(self, text: str, option: str = "--user") -> str:
         """The id of the user with this id, e-mail address or username; a usage error if there is none."""
         for known in (self.emails, self.usernames):
             for user_id, name in known.items():
@@ -50,11 +50,6 @@ class Choice:
         return (parse_time(facts.update_time) < self.before and facts.size >= self.larger_than
                 and (not self.owners or facts.owner_id in self.owners)
                 and (self.tag is None or has_tag(facts.tags, self.tag)))
-
-
-def choose_before(now: datetime, days: int) -> datetime:
-    """The time before which a history was last changed that nobody has touched for so many days."""
-    return now - timedelta(days=days)
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,8 @@ class Warnings:
         self.everybody, self.on_error = everybody, on_error
 
     def warn(self, choice: Choice, grace: int, messages: Messages) -> Iterator[Row]:
-        """Choose histories, write to their owners, and note that they were warned. The days of `grace` begin then; none is
-        deleted before the day that the message tells."""
+        """Choose histories, write to their owners, and note that they were warned. The `grace` (seconds) begins then; none
+        is deleted before the day that the message tells."""
         yield from self._finish_warning(grace)
         number, delete_on = self.ledger.next_warning(), self.ledger.later(grace)
         for facts in self._choose(choice):

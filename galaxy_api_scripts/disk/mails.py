@@ -9,8 +9,8 @@ from string import Template
 from typing import Any
 
 from common import USAGE, GalaxyError, clean, one_line, read_text, redact
-from galaxy_api_scripts.disk.sizes import format_bytes
 from galaxy_api_scripts.files import prepare_folder, safe_name, write_atomic
+from galaxy_api_scripts.sizes import format_size
 
 STDOUT = "-"
 TEMPLATE = """\
@@ -54,11 +54,11 @@ class Messages:
         rows = list(rows)
         identity = hashlib.sha256(f"{self.server}\n{name}\n{email}".encode()).hexdigest()[:32]
         lines = "".join(f"  {clean(one_line(str(row['name'] or 'without a name')))}\n"
-                        f"    {format_bytes(row['size'])}, last changed on {str(row['update_time'])[:10]}: "
+                        f"    {format_size(row['size'])}, last changed on {str(row['update_time'])[:10]}: "
                         f"{self.server}/histories/view?id={row['id']}\n" for row in rows)
         return self.template.substitute(
             email=one_line(email), server=self.server, date=date, count=len(rows), histories=lines, tag=self.tag,
-            size=format_bytes(sum(row["size"] for row in rows)), message_id=f"{identity}@galaxy-api-scripts")
+            size=format_size(sum(row["size"] for row in rows)), message_id=f"{identity}@galaxy-api-scripts")
 
     def write(self, path: str | None, text: str) -> None:
         """Write a message, complete or not at all. Raises OSError."""

@@ -10,7 +10,7 @@ from typing import Any
 from common import Galaxy, GalaxyError
 from galaxy_api_scripts.disk.clock import parse_time
 from galaxy_api_scripts.disk.facts import iter_histories
-from galaxy_api_scripts.disk.sizes import format_bytes
+from galaxy_api_scripts.sizes import format_size
 from galaxy_api_scripts.together import do_each
 
 FIELDS = ["id", "name", "user", "datasets", "bytes", "size", "action"]
@@ -31,7 +31,7 @@ class Found:
         """What was done, FIELDS."""
         total = sum(self.sizes.values())
         return {"id": self.history["id"], "name": self.history["name"], "user": self.history.get("username"),
-                "datasets": len(self.sizes), "bytes": total, "size": format_bytes(total), "action": action}
+                "datasets": len(self.sizes), "bytes": total, "size": format_size(total), "action": action}
 
 
 def iter_found(galaxy: Galaxy, histories: Iterator[dict[str, Any]], before: str | None,

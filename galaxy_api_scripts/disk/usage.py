@@ -7,7 +7,7 @@ from typing import Any
 
 from common import Galaxy, GalaxyError
 from galaxy_api_scripts.disk.facts import iter_histories
-from galaxy_api_scripts.disk.sizes import format_bytes
+from galaxy_api_scripts.sizes import format_size
 from galaxy_api_scripts.together import do_each
 
 Row = dict[str, Any]
@@ -39,7 +39,7 @@ def by_user(galaxy: Galaxy, everybody: bool) -> Iterator[Row]:
     """A row for each user: what counts for the quota. Galaxy tells it of one user at a time (26.1)."""
     for user, about in _ask_of_each(galaxy, everybody, "{}"):
         count = _bytes(about, f"users/{user['id']}")
-        yield {"user": user.get("email") or user.get("username"), "bytes": count, "size": format_bytes(count),
+        yield {"user": user.get("email") or user.get("username"), "bytes": count, "size": format_size(count),
                "quota": about.get("quota"), "quota_percent": about.get("quota_percent"), "id": user["id"]}
 
 
@@ -49,7 +49,7 @@ def by_history(galaxy: Galaxy, everybody: bool) -> Iterator[Row]:
     for about in iter_histories(galaxy, everybody, {"q": "deleted", "qv": "None"}, HISTORY_KEYS):
         if not about.get("purged"):
             count = about["size"]
-            yield {"name": about["name"], "user": about.get("username"), "bytes": count, "size": format_bytes(count),
+            yield {"name": about["name"], "user": about.get("username"), "bytes": count, "size": format_size(count),
                    "update_time": about["update_time"], "deleted": about["deleted"], "id": about["id"]}
 
 
@@ -65,7 +65,7 @@ def by_store(galaxy: Galaxy, everybody: bool) -> Iterator[Row]:
         counts = [row["bytes"] for row in by_user(galaxy, everybody)]
         totals, users = {ONLY_STORE: sum(counts)}, {ONLY_STORE: sum(count > 0 for count in counts)}
     for name, count in totals.items():
-        yield {"store": name, "bytes": count, "size": format_bytes(count), "users": users[name]}
+        yield {"store": name, "bytes": count, "size": format_size(count), "users": users[name]}
 
 
 def _ask_of_each(galaxy: Galaxy, everybody: bool, path: str) -> Iterator[tuple[Row, Any]]:

@@ -58,17 +58,6 @@ def make_ticks(span: float) -> dict[str, Any]:
     return {"every": interval / span * 100, "ticks": ticks}
 
 
-def format_size(size: float | None) -> str:
-    """A number of bytes for people, such as `13.0 KiB`."""
-    if size is None:
-        return "size unknown"
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            break
-        size, unit = size / 1024, "TiB"
-    return f"{size:.0f} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
-
-
 def format_duration(seconds: float) -> str:
     """A number of seconds for people, such as `1 min 15 s`."""
     whole = round(seconds)

@@ -36,7 +36,6 @@ from galaxy_api_scripts.invocations.page import (
     SIGNS,
     WAITING_SIGN,
     format_duration,
-    format_size,
     format_time,
     load_template,
     make_ticks,
@@ -48,6 +47,7 @@ from galaxy_api_scripts.invocations.replacements import load_run
 from galaxy_api_scripts.polling import fetch_datasets
 from galaxy_api_scripts.progress import describe_counts
 from galaxy_api_scripts.releases import fetch_version
+from galaxy_api_scripts.sizes import format_size
 
 MAX_SINGLE_BARS = 50    # jobs of a step with a bar each; more share one
 MAX_FAILURES = 10       # shown with their standard error

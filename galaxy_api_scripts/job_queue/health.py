@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from common import CONTROL_CHARACTERS, Galaxy, one_line
+from galaxy_api_scripts.ages import format_age
 from galaxy_api_scripts.job_queue.selection import JobFilter, select_jobs
-from galaxy_api_scripts.job_queue.times import format_duration
 
 # What a plug-in's exit status means (Monitoring Plugins Development Guidelines): not what it means elsewhere here.
 OK, WARNING, CRITICAL, UNKNOWN = 0, 1, 2, 3
@@ -92,7 +92,7 @@ def format_line(health: Health, limits: Thresholds, status: int, waiting: Iterab
     ended = sum(health.ended.values())
     parts = [f"{counts['waiting']} waiting{_longest(health.oldest, health.waiting_seconds)}",
              f"{counts['running']} running{_longest(health.longest, health.running_seconds)}",
-             f"{health.failed} of {ended} failed in {format_duration(health.window)}"]
+             f"{health.failed} of {ended} failed in {format_age(health.window)}"]
     figures = [f"oldest_waiting={health.waiting_seconds:.0f}s;{_limits(limits.waiting)};0",
                f"longest_running={health.running_seconds:.0f}s;{_limits(limits.running)};0",
                f"errors={health.error_percent:.1f}%;{_limits(limits.errors)};0;100",
@@ -115,7 +115,7 @@ def _plain(text: str) -> str:
 
 
 def _longest(job: dict[str, Any] | None, seconds: float) -> str:
-    return f" (longest {format_duration(seconds)}: {job['tool']}, job {job['id']})" if job else ""
+    return f" (longest {format_age(seconds)}: {job['tool']}, job {job['id']})" if job else ""
 
 
 def _limits(pair: tuple[float, float]) -> str:

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from common import NON_TERMINAL_JOB_STATES, TERMINAL_JOB_STATES, USAGE, Galaxy, GalaxyError, did_you_mean
-from galaxy_api_scripts.job_queue.times import format_duration, parse_age, parse_time, seconds_since
+from galaxy_api_scripts.ages import format_age, parse_age
+from galaxy_api_scripts.job_queue.times import parse_time, seconds_since
 
 PAGE = 500          # the most that Galaxy 26.1 gives
 MOST_PAGES = 500    # of jobs that have one time
@@ -81,8 +82,8 @@ def describe_job(job: dict[str, Any], now: datetime, user: dict[str, Any]) -> di
     age, unchanged = (seconds_since(parse_time(job[name]), now) for name in ("create_time", "update_time"))
     return {"id": job["id"], "state": job["state"], "tool": job["tool_id"],
             "user": job.get("user_email") if user.get("is_admin") else user.get("email"),
-            "destination": job.get("job_runner_name"), "age": format_duration(age),
-            "unchanged": format_duration(unchanged), "history_id": job.get("history_id"),
+            "destination": job.get("job_runner_name"), "age": format_age(age),
+            "unchanged": format_age(unchanged), "history_id": job.get("history_id"),
             **{name: job.get(name) for name in MORE_FIELDS}, "seconds": age, "seconds_unchanged": unchanged}
 
 

@@ -1,40 +1,11 @@
-"""Ages of jobs, by the server's clock, and how people write them."""
+"""Times of jobs, by the server's clock."""
 from __future__ import annotations
 
-import re
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from common import USAGE, Galaxy, GalaxyError
-
-UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-
-
-def parse_age(args: dict[str, Any], option: str) -> int | None:
-    """The seconds in an option's value such as `90m`, `12h`, `7d` or `1d12h`; None if it was not given."""
-    return None if args[option] is None else parse_duration(args[option], option)
-
-
-def parse_duration(text: str, option: str) -> int:
-    """The seconds in a text such as `90m`, `12h`, `7d` or `1d12h`."""
-    if not re.fullmatch(r"([0-9]{1,6}[dhms])+", text.strip()):
-        raise GalaxyError(f"{option}={text}: expected a time such as 90m, 12h, 7d or 1d12h", USAGE)
-    return sum(int(number) * UNITS[unit] for number, unit in re.findall(r"([0-9]+)([dhms])", text))
-
-
-def format_duration(seconds: float | None) -> str | None:
-    """Seconds as people write them, in two units at most (`3d4h`), which `parse_duration` reads; None for None."""
-    if seconds is None:
-        return None
-    left, words = max(0, int(seconds)), list[str]()
-    for unit, size in UNITS.items():
-        if left >= size or words or size == 1:
-            words.append(f"{left // size}{unit}" * (left >= size or not words))
-            left %= size
-        if len(words) == 2:
-            break
-    return "".join(words)
+from common import Galaxy, GalaxyError
 
 
 def parse_time(text: Any) -> datetime | None:

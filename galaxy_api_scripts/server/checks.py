@@ -11,9 +11,10 @@ import requests
 
 from common import Galaxy, GalaxyError, origin, redact, shorten
 from galaxy_api_scripts import releases
+from galaxy_api_scripts.ages import format_age
 from galaxy_api_scripts.datasets.tus import ROUTE, VERSION_HEADER
 from galaxy_api_scripts.job_queue.selection import WAITING_STATES
-from galaxy_api_scripts.job_queue.times import fetch_server_time, format_duration, parse_time, seconds_since
+from galaxy_api_scripts.job_queue.times import fetch_server_time, parse_time, seconds_since
 from galaxy_api_scripts.server import address
 from galaxy_api_scripts.server.trial_job import TrialHistory
 from galaxy_api_scripts.server.trial_upload import try_upload
@@ -121,7 +122,7 @@ def check_clock(server: Server) -> Row:
         return Row(OK, "the server does not tell its time")
     if abs(skew) < SKEW:
         return Row(OK, "as ours")
-    found = f"the server's clock is {format_duration(abs(skew))} {'ahead of' if skew > 0 else 'behind'} ours"
+    found = f"the server's clock is {format_age(abs(skew))} {'ahead of' if skew > 0 else 'behind'} ours"
     return Row(WARNING, found, "set the one that is wrong, best by NTP: ages of jobs and `--since` are by the clock")
 
 
@@ -244,7 +245,7 @@ def check_jobs(server: Server) -> Row:
     idle = seconds_since(parse_time(ended[0]["update_time"]), now) if ended else None
     whose = "" if server.is_admin else " of yours"
     number = f"{len(waiting)}{' or more' if len(waiting) == 100 else ''} wait"
-    last = f"the last{whose} ended well {format_duration(idle)} ago" if ended else f"none{whose} has ended well"
+    last = f"the last{whose} ended well {format_age(idle)} ago" if ended else f"none{whose} has ended well"
     found = f"{last}, {number}"
     if waiting and (idle is None or idle > IDLE):
         return Row(WARNING, found, "see whether the handlers and the cluster run; --run-job tries one")

@@ -29,7 +29,7 @@ def expire(admin, people, script, capsys, tmp_path, monkeypatch):
             moment = datetime.fromtimestamp(int(time.time()), timezone.utc) + timedelta(days=day)
             monkeypatch.setattr(clock, "now", lambda: moment)
             road.asked.clear()
-            only = [f"--owner={one.email}" for one in (people.ann, people.bob)] if "--warn" in options else []
+            only = [f"--user={one.email}" for one in (people.ann, people.bob)] if "--warn" in options else []
             mails = [f"--mails={tmp_path}/mails"] * len(only[:1])
             code = script(history_expire.main, *options, *only, *mails, "--format=json", admin.key, road.url,
                           tmp_path / "expiry.db", *history)

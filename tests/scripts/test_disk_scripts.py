@@ -31,7 +31,7 @@ def test_by_user(call, galaxy):
     rows = call(disk_usage.main)
     assert [(row["user"], row["bytes"]) for row in rows] == [
         *((f"user{number}@example.org", number * 1000) for number in (4, 3, 2, 1)), ("admin@example.org", 0)]
-    assert rows[0]["size"] == "3.9 KB" and rows[0]["id"] == an_id(4, 1) and galaxy.writes() == []
+    assert rows[0]["size"] == "3.9 KiB" and rows[0]["id"] == an_id(4, 1) and galaxy.writes() == []
     assert galaxy.count("GET user") == 5 and galaxy.most_in_flight <= 4
     assert call(disk_usage.main, "--limit=2") == rows[:2]
     assert [row["user"] for row in call(disk_usage.main, key=USER_KEY)] == ["user1@example.org"]
@@ -46,9 +46,9 @@ def test_by_history_and_by_store(call, galaxy):
     galaxy.add_history(2, size=0, deleted=True, purged=True)
     rows = call(disk_usage.main, "--by=history")
     assert [(row["name"], row["user"], row["size"], row["deleted"]) for row in rows] == [
-        ("history 1", "user2", "3.0 GB", True), ("history 0", "user1", "5 bytes", False)]
+        ("history 1", "user2", "3.0 GiB", True), ("history 0", "user1", "5 bytes", False)]
     assert [row["bytes"] for row in call(disk_usage.main, "--by=history", key=USER_KEY)] == [5]
-    assert call(disk_usage.main, "--by=store") == [{"store": "fast", "bytes": 10000, "size": "9.8 KB", "users": 4}]
+    assert call(disk_usage.main, "--by=store") == [{"store": "fast", "bytes": 10000, "size": "9.8 KiB", "users": 4}]
     galaxy.get_stores = lambda ask, query, which: []
     assert call(disk_usage.main, "--by=store")[0]["store"] == "default"
     assert call(disk_usage.main, "--by=moon", status=USAGE) == []
@@ -61,7 +61,7 @@ def test_what_is_deleted_is_purged_once(call, galaxy):
     galaxy.add_deleted_dataset(mine, deleted=False)     # Galaxy's filter is not trusted alone
     galaxy.add_history(1)
     rows = call(dataset_purge.main, "--dry-run", key=USER_KEY)
-    assert rows == [{"id": mine, "name": "history 0", "user": "user1", "datasets": 2, "bytes": 2**20 + 7, "size": "1.0 MB",
+    assert rows == [{"id": mine, "name": "history 0", "user": "user1", "datasets": 2, "bytes": 2**20 + 7, "size": "1.0 MiB",
                      "action": "purged"}]
     assert galaxy.writes() == [] and galaxy.count("GET contents") == 1
     galaxy.late_purges = 1

@@ -211,12 +211,12 @@ def test_filters(world, tmp_path):
     assert [row["id"] for row in world.run(*dry)] == ids
     assert [row["id"] for row in world.run(*dry, "--larger-than=5M")] == [ids[1]]
     assert [row["id"] for row in world.run(*dry, "--tag=scratch")] == [ids[1]]
-    assert [row["id"] for row in world.run(*dry, "--owner=USER2@example.org")] == ids[2:]
-    assert [row["id"] for row in world.run(*dry, "--keep-tag=a,scratch", "--owner=user1")] == ids[:1]
+    assert [row["id"] for row in world.run(*dry, "--user=USER2@example.org")] == ids[2:]
+    assert [row["id"] for row in world.run(*dry, "--keep-tag=a,scratch", "--user=user1")] == ids[:1]
     excepted = tmp_path / "except"
     excepted.write_text(f"# what stays\n{ids[0]}  # a reason\nuser2@example.org\n")
     assert [row["id"] for row in world.run(*dry, f"--except={excepted}")] == [ids[1]]
-    assert world.run(*dry, "--except=/nowhere", status=USAGE) == [] and world.run(*dry, "--owner=x", status=USAGE) == []
+    assert world.run(*dry, "--except=/nowhere", status=USAGE) == [] and world.run(*dry, "--user=x", status=USAGE) == []
     assert not world.ledger.exists() and not world.mails.exists()
     assert [row["id"] for row in world.run("warn", "--older-than=99", "--own", key=USER_KEY)] == ids[:2]
     assert world.run("delete", status=USAGE) == [] and "is the ledger of" in world.err      # of one user's own

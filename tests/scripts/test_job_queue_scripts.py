@@ -11,7 +11,7 @@ from common import FAILED, SOME_FAILED, TRY_LATER, USAGE
 
 
 @pytest.mark.parametrize("module, lines", [
-    (job_list, [[KEY], [KEY, URL, "x"], [KEY, URL, "--state=rnning"], [KEY, URL, "--older-than=7"], [KEY, URL, "--count=id"],
+    (job_list, [[KEY], [KEY, URL, "x"], [KEY, URL, "--state=rnning"], [KEY, URL, "--older-than=w"], [KEY, URL, "--count=id"],
                 [KEY, URL, "--unchanged=soon"], [KEY, URL, "--limit=0"], [KEY, URL, "--fields=size"], [KEY, URL, "--user="],
                 [KEY, URL, "--count=state", "--fields=tool"]]),
     (job_cancel, [[KEY, URL], [KEY, URL, "--state=ok"], [KEY, URL, "--limit=3"], [KEY, URL, "--user="], [KEY, URL, ""],

@@ -5,36 +5,16 @@ import pytest
 from fakes import KEY, URL
 from fakes.queue import NOW, PERSON, Queue, a_job, ago
 
-from common import USAGE, Galaxy, GalaxyError
+from common import Galaxy, GalaxyError
 from galaxy_api_scripts.job_queue import selection
 from galaxy_api_scripts.job_queue.selection import ALL_STATES, JobFilter, count_jobs, parse_filter, select_jobs
-from galaxy_api_scripts.job_queue.times import fetch_server_time, format_duration, parse_duration
+from galaxy_api_scripts.job_queue.times import fetch_server_time
 
 NO_FILTER = dict.fromkeys(["--state", "--tool", "--user", "--destination", "--history", "--older-than", "--unchanged"])
 
 
 def selected(wanted=JobFilter()):  # noqa: B008
     return [job["id"] for job in select_jobs(Galaxy(KEY, URL), wanted, NOW)]
-
-
-@pytest.mark.parametrize("text, seconds", [("45s", 45), ("90m", 5400), ("12h", 43200), ("7d", 604800), ("1d12h", 129600)])
-def test_durations_are_read(text, seconds):
-    assert parse_duration(text, "--older-than") == seconds
-
-
-@pytest.mark.parametrize("text", ["7", "d", "-1d", "1w", "1.5h", "1d 2h x", "9999999d"])
-def test_what_is_no_duration_is_refused(text):
-    with pytest.raises(GalaxyError, match="--older-than=.*: expected a time such as 90m") as refused:
-        parse_duration(text, "--older-than")
-    assert refused.value.exit_code == USAGE
-
-
-@pytest.mark.parametrize("seconds, text", [
-    (0, "0s"), (-5, "0s"), (59.9, "59s"), (60, "1m"), (75, "1m15s"), (3600, "1h"), (3661, "1h1m"), (90000, "1d1h"),
-    (86405, "1d"), (10**7, "115d17h"), (None, None)])
-def test_durations_are_written_as_they_are_read(seconds, text):
-    assert format_duration(seconds) == text
-    assert text is None or abs(parse_duration(text, "x") - max(seconds, 0)) < (3600 if "d" in text else 60)
 
 
 def test_the_servers_clock_counts(requests_mock):

@@ -39,7 +39,7 @@ def test_rates(text, rate):
 
 @pytest.mark.parametrize("text", [
     "0", "0.9", "0K", "-1", "+1", "20X", "20 M", "20MB", "20M/s", "1e999", "1e3", "inf", "nan", "M", ".", "1.", ".5M",
-    "1,5M", "\u0662", "1\n", "", " ", "0x10", "9" * 13, "9" * 500, "20T"])
+    "1,5M", "\u0662", "1\n", "", " ", "0x10", "9" * 13, "9" * 500])
 def test_what_is_no_rate_is_a_usage_error_in_one_line(text):
     with pytest.raises(GalaxyError, match="(?s)^--limit-rate=.*expected bytes per second, 1 or more") as caught:
         parse_rate(text)

@@ -148,9 +148,3 @@ def test_when_a_job_was_created_started_and_ended(job, span):
                                             (7320, "2 h 2 min"), (180000, "2 d 2 h")])
 def test_durations_in_words(seconds, words):
     assert report.format_duration(seconds) == words
-
-
-@pytest.mark.parametrize("size, words", [(None, "size unknown"), (0, "0 bytes"), (1023, "1023 bytes"), (13352, "13.0 KiB"),
-                                         (5 * 2**40, "5.0 TiB")])
-def test_sizes_in_words(size, words):
-    assert report.format_size(size) == words
