@@ -33,7 +33,8 @@ matrix: $(VENV)/.installed
 	$(BIN)/python tests/live/matrix.py $(if $(TESTS),--tests="$(TESTS)") $(RELEASES)
 
 soak: sweep
-	$(BIN)/python -m pytest tests/live/test_soak.py tests/live/test_releases_live.py tests/live/test_lanes_live.py -m soak -s
+	$(BIN)/python -m pytest tests/live/test_soak.py tests/live/test_releases_live.py tests/live/test_lanes_live.py \
+		tests/live/test_tool_install_live.py -m soak -s
 
 # Every script against a fake Galaxy in each way in which a server can be wrong.
 sweep: $(VENV)/.installed

@@ -29,10 +29,11 @@ nothing twice.
 """
 import sys
 
-from common import UNATTENDED, Galaxy, GalaxyError, arguments, int_option, output_options, report_error, run, show
+from common import UNATTENDED, Galaxy, GalaxyError, arguments, int_option, output_options, report_error, run
 from galaxy_api_scripts.libraries.uploads import exclusive_run
 from galaxy_api_scripts.polling import combine_exit_codes, countdown
 from galaxy_api_scripts.tools.data_managers import VALUE_INPUTS, DataManagers, read_runs
+from galaxy_api_scripts.tools.installed import print_found
 
 COLUMNS = ["action", "tool", "value", "tables", "job"]
 FIELDS = [*COLUMNS, "inputs"]
@@ -48,7 +49,7 @@ def main(argv=None):
     with exclusive_run(f"data managers of {galaxy.base}"):
         missing, codes = managers.plan(runs), []
         rows = map(row_of, missing) if dry_run else run_each(managers, missing, countdown(timeout), codes)
-        show(rows, output["format"], output["fields"] or COLUMNS)
+        print_found(rows, output, COLUMNS)
     return combine_exit_codes(codes, [*map(str, missing)])
 
 

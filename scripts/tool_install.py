@@ -51,11 +51,11 @@ from common import (
     output_options,
     report_error,
     run,
-    show,
 )
 from galaxy_api_scripts.polling import combine_exit_codes
 from galaxy_api_scripts.tools.install_plan import InstallPlan
 from galaxy_api_scripts.tools.installation import Installer, at_once_option, dependency_options, install_jobs
+from galaxy_api_scripts.tools.installed import print_found
 from galaxy_api_scripts.tools.repository_list import join_targets, read_targets
 from galaxy_api_scripts.workflows.file_tools import read_file_tools
 
@@ -80,7 +80,7 @@ def main(argv=None):
     installer = Installer(galaxy, at_once, timeout, stall, args["--repair"])
     rows = [job.row() for job in plan.jobs] if dry_run else (
         job.row(record) for job, record in install_jobs(installer, plan, codes))
-    show(rows, output["format"], output["fields"] or COLUMNS)
+    print_found(rows, output, COLUMNS)
     return combine_exit_codes(codes, [*map(str, plan.jobs), *(str(target) for target, _ in plan.problems)])
 
 

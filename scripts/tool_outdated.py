@@ -22,8 +22,8 @@ nothing if all are the latest. tool_update.py installs them.
 """
 import sys
 
-from common import DONE, FAILED, SOME_FAILED, Galaxy, GalaxyError, arguments, output_options, report_error, run, show
-from galaxy_api_scripts.tools.installed import Installed
+from common import DONE, FAILED, SOME_FAILED, Galaxy, GalaxyError, arguments, output_options, report_error, run
+from galaxy_api_scripts.tools.installed import Installed, print_found
 from galaxy_api_scripts.tools.repository_list import read_targets
 
 FIELDS = ["owner", "name", "installed", "latest", "tool_shed"]
@@ -44,8 +44,7 @@ def main(argv=None):
             failures += bool(report_error(f"{owner}/{name}: {outcome}"))
         elif outcome:
             rows.append({"owner": owner, "name": name, **outcome, "tool_shed": host})
-    if rows or output["format"] != "table":
-        show(sorted(rows, key=lambda row: (row["owner"], row["name"])), output["format"], output["fields"] or FIELDS)
+    print_found(sorted(rows, key=lambda row: (row["owner"], row["name"])), output, FIELDS)
     return DONE if not failures else FAILED if failures == len(keys) else SOME_FAILED
 
 

@@ -26,9 +26,9 @@ repository of the command line that Galaxy has never had is an error; one of a l
 """
 import sys
 
-from common import Galaxy, GalaxyError, arguments, did_you_mean, output_options, run, show
+from common import Galaxy, GalaxyError, arguments, did_you_mean, output_options, run
 from galaxy_api_scripts.polling import combine_exit_codes
-from galaxy_api_scripts.tools.installed import Installed, key_of, uninstall_each, uninstall_row
+from galaxy_api_scripts.tools.installed import Installed, key_of, print_found, uninstall_each, uninstall_row
 from galaxy_api_scripts.tools.repository_list import read_targets
 from galaxy_api_scripts.tools.toolshed import DEACTIVATED, ERROR, INSTALLED
 
@@ -49,7 +49,7 @@ def main(argv=None):
     codes = []
     rows = (uninstall_row(record, sections.get((*key_of(record), record["changeset_revision"])))
             for record in (records if dry_run else uninstall_each(galaxy, records, codes)))
-    show(rows, output["format"], output["fields"] or COLUMNS)
+    print_found(rows, output, COLUMNS)
     return combine_exit_codes(codes, [record["id"] for record in records])
 
 

@@ -32,11 +32,11 @@ repository as soon as it is done, and nothing if all are the latest; otherwise i
 """
 import sys
 
-from common import UNATTENDED, Galaxy, GalaxyError, arguments, int_option, output_options, report_error, run, show
+from common import UNATTENDED, Galaxy, GalaxyError, arguments, int_option, output_options, report_error, run
 from galaxy_api_scripts.polling import combine_exit_codes
 from galaxy_api_scripts.tools.install_plan import InstallPlan
 from galaxy_api_scripts.tools.installation import Installer, at_once_option, dependency_options, install_jobs
-from galaxy_api_scripts.tools.installed import Installed, uninstall_each, uninstall_row
+from galaxy_api_scripts.tools.installed import Installed, print_found, uninstall_each, uninstall_row
 from galaxy_api_scripts.tools.repository_list import Target, read_targets
 from galaxy_api_scripts.tools.toolshed import INSTALLED
 
@@ -85,7 +85,7 @@ def main(argv=None):
     if dry_run:
         rows = [*map(row_of, plan.jobs), *(old_row(record) for job in plan.jobs if uninstall_old
                                            for record in old_records(galaxy, job))]
-    show(rows, output["format"], output["fields"] or COLUMNS)
+    print_found(rows, output, COLUMNS)
     return combine_exit_codes(codes, [""] * count)
 
 

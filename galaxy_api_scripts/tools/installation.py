@@ -40,7 +40,7 @@ MOST_AT_ONCE = 10       # each installation keeps one of Galaxy's threads busy f
 ENDED = (INSTALLED, DEACTIVATED, UNINSTALLED, ERROR)
 NEW_SECONDS = 60        # that a record may be new while nothing else is being installed: nobody installs it
 DEPENDENCY_OPTIONS = dict(zip(DEPENDENCY_KEYS, ("--repository-deps", "--resolver-deps", "--tool-deps")))
-LOAD_SECONDS = 30       # for each of Galaxy's web processes to load new tools
+LOAD_SECONDS = 180      # for each of Galaxy's web processes to load new tools, which takes long where there are thousands
 
 Record = dict[str, Any]
 Outcome = Union["list[Record]", GalaxyError]
@@ -199,7 +199,7 @@ def install_jobs(installer: Installer, plan: InstallPlan, codes: list[int]) -> I
     end are then in `plan.done`. One that can't be installed is reported, and its exit code added to `codes`.
 
     At last Galaxy is asked for the tools of all: side by side, its installations can lose one another's lines in its file of
-    tools (26.1), and it calls them installed all the same. Those are installed again, one after the other.
+    tools (26.1, read in its source), and it calls them installed all the same. Those are installed again, one by one.
     """
     for job, outcome in installer.run(plan.jobs, plan.installed):
         if isinstance(outcome, GalaxyError):
@@ -208,12 +208,12 @@ def install_jobs(installer: Installer, plan: InstallPlan, codes: list[int]) -> I
             plan.done.append(job)
             yield from ((job, record) for record in outcome)
     missing = installer.missing_tools(plan.done)
-    again = list({str(job): job for job in missing.values()}.values())
+    again = list({str(job): job for job in missing.values()}.values()) if installer.at_once > 1 else []
     for job in again:
         try:
             installer.install_again(job)
         except GalaxyError as error:
             codes.append(report_error(str(error), error.exit_code))
-    for tool, job in installer.missing_tools(again).items():
+    for tool, job in (installer.missing_tools(again) if again else missing).items():
         plan.done = [one for one in plan.done if one is not job]
         codes.append(report_error(f"{job} is installed, but Galaxy has not loaded its tool {tool}: Galaxy's log says why"))

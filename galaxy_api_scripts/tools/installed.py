@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from common import Galaxy, GalaxyError, report_error
+from common import Galaxy, GalaxyError, report_error, show
 from galaxy_api_scripts.tools.repository_list import Target
 from galaxy_api_scripts.tools.toolshed import INSTALLED, UNINSTALLED, Repository, get_list, known_sheds, uninstall_record
 from galaxy_api_scripts.transfers import UP, TransferPool
@@ -79,6 +79,15 @@ class Installed:
                 if isinstance(outcome, Exception) and not isinstance(outcome, GalaxyError):
                     raise outcome
                 yield key, outcome
+
+
+def print_found(rows: Iterable[Record], output: dict[str, Any], columns: list[str]) -> None:
+    """Print what was changed, row by row if the format allows it; nothing, not even a heading, for a table of nothing."""
+    if output["format"] not in ("json", "jsonl", "csv", "tsv", "value"):
+        rows = list(rows)
+        if not rows:
+            return
+    show(rows, output["format"], output["fields"] or columns)
 
 
 def uninstall_row(record: Record, section: str | None = None) -> Record:

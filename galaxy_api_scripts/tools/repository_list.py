@@ -94,6 +94,8 @@ def parse_list(text: str, where: str) -> list[Target]:
     All values are read as the texts that they are, so that a revision of digits alone is no number.
     """
     content = load_yaml(text, where)
+    if isinstance(content, dict) and content.keys() & {"a_galaxy_workflow", "steps", "$graph"}:
+        raise GalaxyError(f"{where}: it is a workflow: --workflow={where} takes the tools of one", USAGE)
     if not isinstance(content, dict) or not isinstance(content.get("tools"), list):
         raise GalaxyError(f"{where}: no list of tools: expected `tools:`, and below it an entry `- name: ...` with an "
                           "`owner:` for each repository", USAGE)

@@ -241,30 +241,36 @@ def shed_host(url: str) -> str:
 
 # ------------------------------------------------------------------------------------------------- publishing
 
-def publish_repository(key: str, url: str, email: str, folder: Path) -> None:
-    """Publish the repository in `folder`, with those revisions that it lacks, in the Tool Shed at `url`.
+def publish_repository(key: str, url: str, email: str, *folders: Path) -> None:
+    """Publish the repository in each of the `folders`, with those revisions that it lacks, in the Tool Shed at `url`.
 
-    `folder` has a `.shed.yml`, as Planemo reads it, and a folder for each revision, in the order of their names;
-    `$toolshed` in a workflow becomes the Tool Shed's host. The owner is created, with the address `email`, by the
-    administrator's `key`.
+    A folder has a `.shed.yml`, as Planemo reads it, and a folder for each revision, in the order of their names; `$toolshed`
+    in a workflow becomes the Tool Shed's host. The owner is created, with the address `email`, by the administrator's `key`.
     """
     import yaml
-    about = yaml.safe_load((folder / ".shed.yml").read_text("utf-8"))
-    name, owner = about["name"], about["owner"]
     administrator = Galaxy(key, url)
-    user = _find_by_field(administrator.get("users"), "username", owner) or administrator.post(
-        "users", {"email": email, "username": owner, "password": secrets.token_urlsafe(16)})
-    shed = Galaxy(administrator.get(f"users/{user['id']}/api_key"), url)
+    sheds: dict[str, Galaxy] = {}       # asked with the key of each owner
+    for folder in folders:
+        about = yaml.safe_load((folder / ".shed.yml").read_text("utf-8"))
+        if about["owner"] not in sheds:
+            user = _find_by_field(administrator.get("users"), "username", about["owner"]) or administrator.post(
+                "users", {"email": email, "username": about["owner"], "password": secrets.token_urlsafe(16)})
+            sheds[about["owner"]] = Galaxy(administrator.get(f"users/{user['id']}/api_key"), url)
+        _publish(administrator, sheds[about["owner"]], folder, about)
+
+
+def _publish(administrator: Galaxy, shed: Galaxy, folder: Path, about: dict[str, Any]) -> None:
+    query = {"owner": about["owner"], "name": about["name"]}
     categories = [_find_by_field(shed.get("categories"), "name", one) or administrator.post("categories", {"name": one})
                   for one in about["categories"]]
-    repository = _find_by_field(shed.get("repositories", {"owner": owner, "name": name}), "name", name) or shed.post(
-        "repositories", {"name": name, "synopsis": about["description"], "description": about["long_description"],
+    repository = _find_by_field(shed.get("repositories", query), "name", about["name"]) or shed.post(
+        "repositories", {"name": about["name"], "synopsis": about["description"], "description": about["long_description"],
                          "type": "unrestricted", "category_ids[]": [one["id"] for one in categories]})
-    published = shed.get("repositories/get_ordered_installable_revisions", {"owner": owner, "name": name})
+    published = shed.get("repositories/get_ordered_installable_revisions", query)
     for revision in sorted(path for path in folder.iterdir() if path.is_dir())[len(published):]:
         shed.request("POST", f"repositories/{repository['id']}/changeset_revision",
                      params={"commit_message": revision.name},
-                     files={"file": (f"{revision.name}.tar.gz", _archive(revision, shed_host(url)))})
+                     files={"file": (f"{revision.name}.tar.gz", _archive(revision, shed_host(shed.base)))})
 
 
 def _find_by_field(things: list[dict[str, Any]], field: str, name: str) -> dict[str, Any] | None:

@@ -58,7 +58,7 @@ MEMORY = 2**31          # bytes that a run may address
 LARGEST = 2**26         # of a file
 # Limits of ours that are smaller here: seconds to wait for what may still come, pages of a list.
 SMALLER = {"SETTLE_SECONDS": 1, "SCHEDULING_PATIENCE": 1, "STALL_SECONDS": 1, "FREEZE_SECONDS": 1, "INSTALL_TIMEOUT": 2,
-           "ANSWER_TIMEOUT": 1, "MOST_PAGES": 50}
+           "ANSWER_TIMEOUT": 1, "LOAD_SECONDS": 1, "NEW_SECONDS": 1, "TABLE_SECONDS": 1, "MOST_PAGES": 50}
 SETTINGS = {"GALAXY_TIMEOUT": "1", "GALAXY_RETRY_MAX": "0.4", "PATH": os.defpath, "LANG": "C.UTF-8"}
 SECRETS = (KEY, "secret", "bWVAZXhhbXBsZS5vcmc6c2VjcmV0")      # the password that key_show.py is given, also as it is sent
 # Plug-ins for monitoring: any status but 0 says on standard output that they could not look.
@@ -354,7 +354,7 @@ def is_believed(script, mode, only_reads):
             or script in ("update.py", "delete.py") and (is_json or mode in NOTHING)
             or script == "workflow_delete.py" and mode in NOTHING
             or script == "invocation_show.py" and mode.startswith("status 40")
-            or mode in ("json []", "json paths") and only_reads)
+            or mode in ("json []", "json paths") and (only_reads or script == "tool_update.py"))
 
 
 # ------------------------------------------------------------------------------------------------------------ all of it

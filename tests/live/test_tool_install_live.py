@@ -50,7 +50,7 @@ def published(home, tool_shed, folder, names, versions=("0.1",)):
         (folder / name / ".shed.yml").write_text(yaml.safe_dump({
             "name": name, "owner": "demo", "description": "A tool of a test", "long_description": "Copies its input.",
             "categories": ["Text Manipulation"]}))
-        publish_repository(home_secrets(home)["bootstrap_key"], tool_shed, ADMINISTRATOR, folder / name)
+    publish_repository(home_secrets(home)["bootstrap_key"], tool_shed, ADMINISTRATOR, *(folder / name for name in names))
 
 
 class Batch:

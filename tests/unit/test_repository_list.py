@@ -48,6 +48,7 @@ tools:
     ("- name: a\n", "expected `tools:`"),
     ("tools: a\n", "expected `tools:`"),
     ("", "expected `tools:`"),
+    ('{"a_galaxy_workflow": "true", "steps": {}}', "it is a workflow: --workflow=tools.yml"),
     ("tools: [a]\n", "tools.yml, entry 1: expected `name:` and `owner:`, not 'a'"),
     ("tools: [{name: a}]\n", "tools.yml, entry 1 (a): it has no owner"),
     ("tools: [{owner: a}]\n", "tools.yml, entry 1: it has no name"),
