@@ -52,7 +52,15 @@ def fetch_quotas(galaxy: Galaxy, with_deleted: bool = False) -> dict[str, Quota]
     these (26.1), `quotas/deleted` does."""
     listed = [(False, one["id"]) for one in galaxy.get("quotas")]
     listed += [(True, one["id"]) for one in galaxy.get("quotas/deleted")] if with_deleted else []
-    return {quota.name: quota for quota in ask_each(lambda one: read_quota(galaxy, one[1], one[0]), listed)}
+
+    def read(one: tuple[bool, str]) -> Quota | None:
+        try:
+            return read_quota(galaxy, one[1], one[0])
+        except GalaxyError as error:
+            if error.status != 500 or not one[0]:       # 26.1 fails over a deleted one of a group that is purged
+                raise
+            return None
+    return {quota.name: quota for quota in ask_each(read, listed) if quota}
 
 
 def read_quota(galaxy: Galaxy, quota_id: str, is_deleted: bool = False) -> Quota:

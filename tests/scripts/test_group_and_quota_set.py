@@ -225,6 +225,13 @@ def test_other_quotas_are_deleted_on_request_only_and_never_the_default_one(run,
     assert (row["action"], row["removed"]) == ("undeleted", ["cy@example.org"])
 
 
+def test_a_deleted_quota_that_galaxy_fails_to_show_is_nobodys_obstacle(run, galaxy):
+    """26.1 does so if one of its groups is purged."""
+    [gone] = [key for key, one in galaxy.quotas.items() if one["deleted"]]
+    galaxy.answers[f"GET /api/quotas/deleted/{gone}"] = (500, {"err_msg": "Internal Server Error", "err_code": 0})
+    assert run(quota_set.main, "name,amount\nlarge,60 GB\n") != []
+
+
 BAD = """name,amount,operation,default,users,groups,source
 large,50,,,,,
 new,,,,,,
