@@ -97,10 +97,11 @@ def read_rows(name: str, columns: Mapping[str, Sequence[str]], required: Sequenc
 
 
 def split_names(text: str) -> list[str] | None:
-    """The names in a cell, each once; [] for `-`, None for an empty cell."""
-    if not text or text == NOTHING:
-        return [] if text else None
-    return list(dict.fromkeys(part.strip() for part in text.split(";" if ";" in text else ",") if part.strip()))
+    """The names in a cell, each once; [] for `-`, None for an empty cell, or one in which there are separators alone."""
+    if text == NOTHING:
+        return []
+    parts = (part.strip() for part in text.split(";" if ";" in text else ","))
+    return list(dict.fromkeys(filter(None, parts))) or None
 
 
 def _plain(text: str) -> str:

@@ -71,9 +71,10 @@ def main(argv=None):
             if not dry_run:
                 accounts.verify()
         finally:
-            outcome.rows = accounts.rows
-            if keys and not dry_run:
-                keys.save()
+            try:
+                accounts.save_keys()
+            finally:
+                outcome.rows = accounts.rows
     outcome.failed = [(f"line {one.line}: {one.email}", one.error) for one in people if one.error]
     return outcome.status(len(people))
 

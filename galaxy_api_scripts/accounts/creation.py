@@ -160,8 +160,9 @@ class AccountTable:
         people = [one for one in self.people if not one.error]
         for group in self.groups.values():
             if not group.id:
-                yield Step(partial(self._make_group, group), [one for one in people if group.name in (one.groups or ())],
-                           made={"name": group.name, "action": "group created"})
+                made = {"name": group.name, "action": "group created"}
+                yield Step(partial(self._make_group, group, made),
+                           [one for one in people if group.name in (one.groups or ())], made=made)
         for quota in list(self.quotas.values()):
             if not quota.id:
                 yield Step(partial(self._make_quota, quota), [one for one in people if quota.name in (one.quotas or ())],
@@ -180,7 +181,7 @@ class AccountTable:
         for name in list(self.quotas):
             yield from self._quota_steps(name, [one for one in people if one.quotas is not None])
         for one in people:
-            if self.keys and one.email not in self.keys:
+            if self.keys and (one.action == CREATED or one.email not in self.keys):
                 yield Step(self._write_key, [one], added="key")
 
     def _quota_steps(self, name: str, people: list[Person]) -> Iterator[Step]:
@@ -231,13 +232,26 @@ class AccountTable:
                     state = "in" if one.id in members else "not in"
                     one.error = GalaxyError(f"Galaxy has answered that it is done, and the account is {state} the {label!r}")
 
+    def save_keys(self) -> None:
+        """Write the keys. Raises `GalaxyError` if the disk is full: then nobody got one."""
+        if not self.keys:
+            return
+        try:
+            self.keys.save()
+        except GalaxyError:
+            for one in self.people:
+                if one.email.casefold() in self.keys.unsaved:
+                    one.added = [what for what in one.added if what != "key"]
+            raise
+
     @property
     def rows(self) -> list[dict[str, Any]]:
         """What was done, as far as it was."""
         return self.made + [one.row() for one in self.people if one.action or one.added or one.removed]
 
-    def _make_group(self, group: Group, people: list[Person]) -> None:
-        group.id, _ = create_group(self.galaxy, group.name, [], [])
+    def _make_group(self, group: Group, made: dict[str, Any], people: list[Person]) -> None:
+        group.id, is_new = create_group(self.galaxy, group.name, [], [])
+        made["action"] = "group created" if is_new else "group undeleted"
         group.members = read_group(self.galaxy, group.id, group.name).members       # of one that was deleted
 
     def _make_quota(self, quota: Quota, people: list[Person]) -> None:
@@ -245,6 +259,8 @@ class AccountTable:
 
     def _create(self, people: list[Person]) -> None:
         [one] = people
+        if self.keys:
+            self.keys.drop(one.email)       # that of an account that was purged
         made = create_account(self.galaxy, one.email, one.name, self.password)
         one.account = {**dict.fromkeys(LIST_FIELDS), "id": made, "email": one.email, "username": one.name, "deleted": False}
 

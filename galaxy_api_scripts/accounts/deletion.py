@@ -8,7 +8,7 @@ from typing import Any
 from common import Galaxy, GalaxyError
 from galaxy_api_scripts.accounts.directory import Account, Directory, undelete_account
 from galaxy_api_scripts.accounts.listing import describe_usage
-from galaxy_api_scripts.tables import has_content, read_table_lines, split_table
+from galaxy_api_scripts.tables import Problems, has_content, read_table_lines, split_table
 from galaxy_api_scripts.together import ask_each
 
 ID_COLUMNS = ("id", "email")        # of a table that lists accounts, the surest first
@@ -32,11 +32,17 @@ def _read_list(name: str) -> list[str]:
         return []
     table = split_table(name, lines, 0, ID_COLUMNS)
     columns = [column.lower() for column in table.columns]
-    for column in ID_COLUMNS:
-        if column in columns:
-            place = columns.index(column)
-            return [cells[place] for _, cells in table.rows if len(cells) > place and cells[place]]
-    return [line.strip() for line in lines if has_content(line)]
+    places = [columns.index(column) for column in ID_COLUMNS if column in columns]
+    if not places:
+        return [line.strip() for line in lines if has_content(line)]
+    users, problems = list[str](), Problems(name)
+    for line, cells in table.rows:
+        found = next((cells[place] for place in places if len(cells) > place and cells[place]), "")
+        users += [found] * bool(found)
+        if not found:
+            problems.note(line, f"there is no {' and no '.join(columns[place] for place in places)}")
+    problems.raise_any()
+    return users
 
 
 def find_accounts(galaxy: Galaxy, users: Iterable[str], own_id: str, missing_ok: bool = False) -> list[Account]:

@@ -18,37 +18,44 @@ class KeysFile:
 
     def __init__(self, path: str):
         self.path = check_writable(path, overwrite=True, option="--keys")
-        self._keys: dict[str, str] = {}
-        self._unsaved = 0
+        self._keys: dict[str, tuple[str, str]] = {}     # {address in small letters: (as it is written, key)}
+        self.unsaved: set[str] = set()                  # addresses in small letters
         if self.path.exists():
             rows = list(csv.reader(io.StringIO(read_text(path, is_private=True))))
             if rows and rows[0] != HEADING or any(len(row) not in (0, 2) for row in rows):
                 raise GalaxyError(f"--keys={path}: it is there already, and no file of keys (CSV with email,key)", USAGE)
-            self._keys = {row[0]: row[1] for row in rows[1:] if row}
-            for key in self._keys.values():
+            self._keys = {row[0].casefold(): (row[0], row[1]) for row in rows[1:] if row}
+            for _, key in self._keys.values():
                 register_secret(key)
 
     def __contains__(self, email: str) -> bool:
-        return email in self._keys
+        return email.casefold() in self._keys
+
+    def drop(self, email: str) -> None:
+        """Take out the key of an account that is there no longer, before another one gets its address."""
+        if self._keys.pop(email.casefold(), None):
+            self._write()
 
     def add(self, email: str, key: str) -> None:
         """Add an account's key; raises `GalaxyError` for what is none."""
         if not isinstance(key, str) or not key.isalnum():
             raise GalaxyError(f"{email}: Galaxy's answer is no API key")
         register_secret(key)
-        self._keys[email] = key
-        self._unsaved += 1
-        if self._unsaved >= SAVED_EACH:
+        self._keys[email.casefold()] = email, key
+        self.unsaved.add(email.casefold())
+        if len(self.unsaved) >= SAVED_EACH:
             self.save()
 
     def save(self) -> None:
-        """Write what was added."""
-        if not self._unsaved:
-            return
+        """Write what was added. Raises `GalaxyError` if the disk is full."""
+        if self.unsaved:
+            self._write()
+
+    def _write(self) -> None:
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([HEADING, *self._keys.items()])
+        csv.writer(text, lineterminator="\n").writerows([HEADING, *self._keys.values()])
         try:
             write_atomic(Path(self.path), text.getvalue().encode(), overwrite=True, mode=0o600)
         except OSError as error:
             raise GalaxyError(f"--keys={self.path}: {error.strerror}") from None
-        self._unsaved = 0
+        self.unsaved.clear()

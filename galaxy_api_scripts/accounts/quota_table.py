@@ -112,9 +112,11 @@ class QuotaTable:
     def _parse(self, row: Row, now: Quota | None) -> Quota:
         """What a row wants of a quota; cells that are empty leave what is there."""
         cells, name = row.cells, row.cells["name"]
-        quota = replace(now, description=cells["description"] or now.description) if now else Quota(
-            name, 0, description=cells["description"], source=cells["source"])
-        if cells["source"] not in ("", quota.source):
+        description = name if cells["description"] == NOTHING else cells["description"]     # Galaxy wants one
+        source = "" if cells["source"] == NOTHING else cells["source"]
+        quota = replace(now, description=description or now.description) if now else Quota(
+            name, 0, description=description, source=source)
+        if cells["source"] and source != quota.source:
             self.problems.note(row.line, f"the quota {name!r} is for {quota.source or 'disks without a label'}, and Galaxy "
                                          "can't change that: make one of another name")
         quota = self._parse_default(row, self._parse_amount(row, quota, is_new=not now))

@@ -11,6 +11,7 @@ from galaxy_api_scripts.releases import DECIMAL_SIZES, supports
 from galaxy_api_scripts.together import ask_each
 
 UNLIMITED = -1          # in bytes, as Galaxy has it
+MOST_BYTES = 2**63 - 1  # that its database holds
 DEFAULTS = ("registered", "unregistered")
 AMOUNT = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(?:([kmgtpe])(i?)b?|b|bytes?)", re.IGNORECASE)
 
@@ -34,8 +35,8 @@ class Quota:
 
 
 def parse_amount(galaxy: Galaxy, text: str) -> int | None:
-    """The bytes that an amount such as `50 GB` means to this server, UNLIMITED for `unlimited`, None for no amount, as a
-    number without a unit is: GB is 10^9 bytes from Galaxy 26.1 on, 2^30 before; GiB is 2^30."""
+    """The bytes that an amount such as `50 GB` means to this server, UNLIMITED for `unlimited`. GB is 10^9 bytes from Galaxy
+    26.1 on, 2^30 before; GiB is 2^30. None for what is no amount, such as a number without a unit, or beyond MOST_BYTES."""
     if text.lower() in ("unlimited", "no limit"):
         return UNLIMITED
     match = AMOUNT.fullmatch(text)
@@ -44,7 +45,8 @@ def parse_amount(galaxy: Galaxy, text: str) -> int | None:
     number, unit, binary = match.groups()
     power = " kmgtpe".index((unit or " ").lower())
     base = 1024 if binary or (power and not supports(galaxy, DECIMAL_SIZES)) else 1000
-    return int(float(number) * base ** power)
+    amount = int(float(number) * base ** power)
+    return amount if amount <= MOST_BYTES else None
 
 
 def fetch_quotas(galaxy: Galaxy, with_deleted: bool = False) -> dict[str, Quota]:

@@ -4,6 +4,7 @@ import json
 import group_set
 import pytest
 import quota_set
+import user_create
 from fakes import KEY
 from fakes.accounts import FakeAccounts
 
@@ -105,6 +106,14 @@ def test_a_row_for_each_user_adds_up_and_empty_columns_leave_what_is_there(run, 
     assert galaxy.count("GET group_roles") == 0
 
 
+@pytest.mark.parametrize("cell", [";", " , ", ";;;"])
+def test_a_cell_of_separators_is_an_empty_one(run, galaxy, cell):
+    before = groups_held(galaxy), quotas_held(galaxy)
+    assert run(group_set.main, f'group,users,roles\nlab,"{cell}","{cell}"\n') == []
+    assert run(quota_set.main, f'name,users,groups\nlarge,"{cell}","{cell}"\n') == []
+    assert (groups_held(galaxy), quotas_held(galaxy)) == before
+
+
 def test_other_groups_are_deleted_on_request_only(run, galaxy):
     table = "group\nlab\ncore\n"
     assert run(group_set.main, table) == []
@@ -147,6 +156,12 @@ def test_a_group_that_this_machine_deleted_is_undeleted_with_the_users_of_the_ta
     [row] = run(group_set.main, "group,users\nother,ann\n")
     assert (row["id"], row["action"]) == (galaxy.other, "undeleted") and groups_held(galaxy)["other"] == (["ann"], [])
     assert run(group_set.main, "group,users\nother,ann\n") == []
+
+
+def test_a_group_that_comes_back_with_an_account_is_told_as_undeleted(run, galaxy):
+    run(group_set.main, "group\nlab\ncore\n", "--delete-others")
+    rows = run(user_create.main, "email,groups\nann@example.org,core;other\n", "--create-groups")
+    assert [(row["name"], row["action"]) for row in rows] == [("other", "group undeleted"), ("ann", "changed")]
 
 
 def test_changes_of_groups_that_galaxy_does_not_make_are_told(run, galaxy):
@@ -245,6 +260,7 @@ f,1 GB,,somebody,,,
 g,1 GB,,unregistered,ann,,
 h,1 GB,,,nobody,labb,
 other,,,,left,,slow disks
+vast,9999999 PB,,,,,
 """
 
 
@@ -265,7 +281,8 @@ def test_a_table_of_quotas_with_mistakes_is_refused_whole(run, galaxy, script, c
         "line 12: no account has the id, e-mail address or public name 'nobody'",
         "line 12: there is no group 'labb': did you mean lab?",
         "line 13: the quota 'other' is for disks without a label, and Galaxy can't change that: make one of another name",
-        "line 13: the account of left is deleted: user_delete.py --undelete brings it back"]
+        "line 13: the account of left is deleted: user_delete.py --undelete brings it back",
+        "line 14: the amount '9999999 PB' is none: expected one as 50 GB, or unlimited"]
     assert galaxy.writes() == []
 
 
@@ -275,6 +292,15 @@ def test_a_quota_can_be_for_disks_with_a_label(run, galaxy):
     assert (made["quota_source_label"], made["default"]) == ("slow disks", "registered")
     assert quotas_held(galaxy)["old"][2] == "registered"        # of the disks without
     assert run(quota_set.main, "name,amount,source,default\nslow,1 TB,slow disks,registered\n") == []
+
+
+def test_a_hyphen_means_no_label_and_no_description(run, galaxy):
+    run(quota_set.main, "name,amount,source,description\nall,1 TB,-,-\n")
+    made = galaxy.named(galaxy.quotas, "all")
+    assert (made["quota_source_label"], made["description"]) == (None, "all")
+    assert run(quota_set.main, "name,amount,source,description\nall,1 TB,-,-\nlarge,,-,\n") == []
+    run(quota_set.main, "name,amount,source\nslow,1 TB,slow disks\n")
+    run(quota_set.main, "name,source\nslow,-\n", status=FAILED, err="the quota 'slow' is for slow disks, and Galaxy can't")
 
 
 def test_changes_of_quotas_that_galaxy_does_not_make_are_told(run, galaxy):

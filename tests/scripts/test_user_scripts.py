@@ -279,6 +279,33 @@ def test_keys_go_to_a_file_of_ones_own_and_never_to_the_terminal(run, galaxy, ta
     assert file.read_text().splitlines()[:4] == lines and "dan@example.org," in file.read_text()
 
 
+def test_keys_are_one_for_each_account_however_its_address_is_written_and_new_for_one_that_is_made_again(
+        run, galaxy, table, tmp_path):
+    file = tmp_path / "keys.csv"
+    run(user_create.main, f"--keys={file}", table("email\nAnn@example.org\n"))
+    old = file.read_text()
+    assert run(user_create.main, f"--keys={file}", table("email\nann@EXAMPLE.org\n")) == [] and file.read_text() == old
+    run(user_delete.main, "--purge", "ann")
+    planned = run(user_create.main, "-n", f"--keys={file}", table("email\nann@example.org\n"))
+    assert file.read_text() == old
+    [row] = run(user_create.main, f"--keys={file}", table("email\nann@example.org\n"))
+    assert row["added"] == ["key"] and planned == [{**row, "id": None}]
+    assert file.read_text() == f"email,key\nann@example.org,{int(row['id'], 16):032x}\n"
+
+
+def test_keys_for_which_the_disk_has_no_room_are_nobodys(run, galaxy, table, tmp_path, monkeypatch):
+    def fail(*words, **options):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("galaxy_api_scripts.accounts.keys_file.write_atomic", fail)
+        [row] = run(user_create.main, f"--keys={tmp_path / 'keys.csv'}", table("email\nann@example.org\n"), status=FAILED,
+                    err="No space left on device")
+    assert (row["action"], row["added"]) == ("created", [])
+    [row] = run(user_create.main, f"--keys={tmp_path / 'keys.csv'}", table("email\nann@example.org\n"))
+    assert (row["action"], row["added"]) == ("changed", ["key"])
+
+
 def test_a_file_of_keys_that_others_may_read_or_that_is_something_else_is_refused(run, galaxy, table, tmp_path):
     file = tmp_path / "keys.csv"
     file.write_text("email,key\n")
@@ -486,6 +513,15 @@ def test_accounts_come_from_a_list_or_a_table(run, galaxy, type_in, tmp_path):
     assert [row["id"] for row in run(user_delete.main, f"@{tmp_path}/list.csv", fourth)] == [third, fourth]
     type_in("id,email\n")
     assert run(user_delete.main, "-") == []
+
+
+def test_each_row_of_a_table_of_users_names_one(run, galaxy, tmp_path):
+    ann, bob = galaxy.add_user("ann@example.org"), galaxy.add_user("bob@example.org")
+    (tmp_path / "left.csv").write_text(f"id,email,name\n{ann},,\n,bob@example.org,\n")
+    assert [row["id"] for row in run(user_delete.main, "-n", f"@{tmp_path / 'left.csv'}")] == [ann, bob]
+    (tmp_path / "left.csv").write_text(f"id,email,name\n{ann},,\n,,bob\n")
+    run(user_delete.main, f"@{tmp_path / 'left.csv'}", status=USAGE, err="line 3: there is no id and no email")
+    assert galaxy.writes() == []
 
 
 def test_the_keys_own_account_and_unknown_ones_are_refused_before_any_is_deleted(run, galaxy):
