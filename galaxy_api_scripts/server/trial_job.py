@@ -13,20 +13,20 @@ CLEANUP = 60        # seconds that it may take to remove what was made, whatever
 
 
 class TrialHistory:
-    """A history for trial jobs, purged when the `with` block ends, wherever its maker was by then. If that can't be done,
+    """Histories for trial jobs, purged when the `with` block ends, wherever their maker was by then. If that can't be done,
     `GalaxyError` is raised, or, where another error ends the block, reported."""
 
     def __init__(self, galaxy: Galaxy):
-        self.galaxy, self.name, self.is_begun = galaxy, f"{script_name()} {secrets.token_hex(8)}", False
+        self.galaxy, self.name = galaxy, f"{script_name()} {secrets.token_hex(8)}"
+        self.ids, self.begun = list[str](), 0
 
     def __enter__(self) -> TrialHistory:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
         deadline, self.galaxy.deadline = self.galaxy.deadline, time.monotonic() + CLEANUP
-        try:        # by name, since the answer to a POST may have been lost
-            for history in self.galaxy.get("histories", {"q": "name-eq", "qv": self.name}) if self.is_begun else ():
-                self.galaxy.delete(f"histories/{history['id']}", {"purge": True})
+        try:
+            self.purge()
         except GalaxyError as error:
             left = GalaxyError(f"the history {self.name!r} may be left, delete it: {error}", error.exit_code)
             if kind is None:
@@ -35,10 +35,21 @@ class TrialHistory:
         finally:
             self.galaxy.deadline = deadline
 
+    def purge(self) -> None:
+        """Purge what was made, and read back that it is. Raises `GalaxyError`."""
+        ids = set(self.ids)
+        if self.begun > len(ids):       # the answer to a POST was lost
+            ids.update(history["id"] for history in self.galaxy.get("histories", {"q": "name-eq", "qv": self.name}))
+        for history in sorted(ids):
+            self.galaxy.delete(f"histories/{history}", {"purge": True})
+            if not self.galaxy.get(f"histories/{history}")["deleted"]:
+                raise GalaxyError(f"Galaxy answered the request to purge history {history}, and it is there")
+
     def run_job(self, timeout: float | None = None) -> None:
         """Upload some bytes, and return once they are there. Raises `GalaxyError`."""
-        self.is_begun = True
+        self.begun += 1
         history = self.galaxy.post("histories", {"name": self.name})["id"]
+        self.ids.append(history)
         element = {"src": "pasted", "paste_content": "a line\n", "name": "a line", "ext": "txt", "dbkey": "?"}
         answer = self.galaxy.post("tools/fetch", {"history_id": history, "targets": [
             {"destination": {"type": "hdas"}, "elements": [element]}]})
