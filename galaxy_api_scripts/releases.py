@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from common import FAILED, TRY_LATER, Galaxy, GalaxyError, one_line, report_error
@@ -47,9 +48,14 @@ _lock = threading.Lock()       # of `_told`
 def fetch_release(galaxy: Galaxy) -> Release | None:
     """The server's release, such as (25, 0), asked of it once (`GET /api/version`); None if it does not tell."""
     if galaxy not in _releases:
-        numbers = re.match(r"(\d{2})\.(\d{1,2})\b", fetch_version(galaxy))
-        _releases[galaxy] = (int(numbers[1]), int(numbers[2])) if numbers else None
+        _releases[galaxy] = parse_release(fetch_version(galaxy))
     return _releases[galaxy]
+
+
+def parse_release(version: str) -> Release | None:
+    """The release of a version such as `26.1.1`; None for one that names none."""
+    numbers = re.match(r"(\d{2})\.(\d{1,2})\b", version)
+    return (int(numbers[1]), int(numbers[2])) if numbers else None
 
 
 def fetch_version(galaxy: Galaxy) -> str:
@@ -61,9 +67,14 @@ def fetch_version(galaxy: Galaxy) -> str:
             if error.exit_code == TRY_LATER:
                 raise
             answer = None
-        parts = [answer.get(f"version_{part}") for part in ("major", "minor")] if isinstance(answer, dict) else []
-        _versions[galaxy] = ".".join(str(part) for part in parts if part not in (None, ""))
+        _versions[galaxy] = join_version(answer)
     return _versions[galaxy]
+
+
+def join_version(answer: Any) -> str:
+    """The version in an answer to `GET /api/version`, such as `26.1.1`; "" if it does not tell."""
+    parts = [answer.get(f"version_{part}") for part in ("major", "minor")] if isinstance(answer, dict) else []
+    return ".".join(str(part) for part in parts if part not in (None, ""))
 
 
 def supports(galaxy: Galaxy, feature: str, ask: bool = True) -> bool:

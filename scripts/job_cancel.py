@@ -21,6 +21,7 @@ Options:
   --unchanged=AGE     only those that have not changed for so long: a running job, since it runs
   --message=TEXT      what Galaxy tells the user on the datasets
   --limit=N           at most N of them
+  --timeout=SECONDS   stop waiting after this many seconds in all: for jobs to be gone  [default: 30]
   --format=FORMAT     table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
   --fields=NAMES      only these fields, separated by commas: id, state, tool, user, action (these unless given),
                       destination, age, unchanged, history_id, handler, external_id
@@ -28,9 +29,10 @@ Options:
   -h, --help          show this help
   --version           show the version
 
-Prints a row for each job that it cancelled, with the state that Galaxy then tells: deleting, until the job's process has
-ended, or deleted. A job that had ended is left alone, and named on standard error unless it was cancelled before. What waits
-for the outputs of a cancelled job becomes paused. If some of several can't be cancelled, the exit status is 3.
+Prints a row for each job that it cancelled, with the state that Galaxy then tells: deleted, or deleting while its process
+has not ended, which is for good where none had begun. A fetch of files may become ok, and its datasets are deleted all
+the same. A job that had ended is left alone, and named on standard error unless it was cancelled before. What waits for
+the outputs of a cancelled job becomes paused. If some of several can't be cancelled, the exit status is 3.
   job_cancel.py - - bbd44e69cb8906b5
   job_cancel.py --state=running --unchanged=7d --tool=bwa* --dry-run - -
 """
@@ -52,6 +54,7 @@ def main(argv=None):
     args = arguments(__doc__, argv)
     wanted, limit = parse_filter(args, OPEN_STATES), int_option(args, "--limit", 1)
     output, message, dry_run = output_options(args, [*FIELDS, *MORE_FIELDS]), args["--message"], args["--dry-run"]
+    timeout = int_option(args, "--timeout")
     filters = [option for option in FILTERS if args[option] is not None]
     if bool(args["JOB"]) == bool(filters):
         raise GalaxyError("expected JOB or a filter, and not both: no line cancels all jobs of a server unasked", USAGE)
@@ -60,7 +63,7 @@ def main(argv=None):
 
     now, codes, tried = fetch_server_time(galaxy), [], []
     jobs = find_jobs(galaxy, ids, now) if args["JOB"] else select_jobs(galaxy, wanted, now)
-    rows = cancel_jobs(galaxy, islice(jobs, limit), message, dry_run, codes, tried)
+    rows = cancel_jobs(galaxy, islice(jobs, limit), message, dry_run, codes, tried, now, timeout)
     first = list(islice(rows, 1))
     if first or output["format"] == "json":
         show(chain(first, rows), output["format"], output["fields"] or FIELDS)

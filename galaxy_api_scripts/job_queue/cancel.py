@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Union
 
 from common import DONE, FAILED, TRY_LATER, Galaxy, GalaxyError, report_error
-from galaxy_api_scripts.job_queue.selection import OPEN_STATES, describe_job
+from galaxy_api_scripts.job_queue.selection import OPEN_STATES, JobFilter, describe_job, select_jobs
 from galaxy_api_scripts.together import ask_together
 
 BATCH = 100
@@ -40,24 +40,56 @@ def find_jobs(galaxy: Galaxy, ids: list[str], now: datetime) -> Iterator[JobOrEr
 
 
 def cancel_jobs(galaxy: Galaxy, jobs: Iterable[JobOrError], message: str | None, dry_run: bool, codes: list[int],
-                tried: list[str]) -> Iterator[dict[str, Any]]:
+                tried: list[str], now: datetime, timeout: float | None) -> Iterator[dict[str, Any]]:
     """Yield each job that was cancelled, with its new state and `action`; with `dry_run` each that would be. `tried` gets a
-    name for each of `jobs`, `codes` the exit code of each that could not be cancelled. One that had ended is told."""
-    jobs = iter(jobs)
+    name for each of `jobs`, `codes` the exit code of each that could not be cancelled. One that had ended is told.
+
+    Those that are `deleting` come at the end, as soon as they are no more, or after `timeout` seconds: Galaxy 26.1 leaves
+    some so for good, and a fetch that a Celery worker runs may become `ok`, though its outputs are deleted. `now` is the
+    server's time before the first was cancelled.
+    """
+    jobs, deleting = iter(jobs), dict[str, dict[str, Any]]()
     while batch := list(islice(jobs, BATCH)):
         outcomes = _do_together(lambda job: _cancel(galaxy, job, message, dry_run), batch)
         for job, outcome in zip(batch, outcomes):
             tried.append("" if isinstance(job, GalaxyError) else job["id"])
             if not isinstance(outcome, GalaxyError):
-                if outcome["action"]:
+                if outcome["action"] and outcome["state"] == "deleting":
+                    deleting[outcome["id"]] = outcome
+                elif outcome["action"]:
                     yield outcome
                 elif outcome["state"] not in CANCELLED_STATES:
                     report_error(f"job {outcome['id']} had ended: {outcome['state']}", DONE)
-            elif outcome.exit_code != TRY_LATER and outcome.status != 401:
+            elif not _is_fatal(outcome):
                 codes.append(report_error(str(outcome), outcome.exit_code))
-        for outcome in outcomes:
-            if isinstance(outcome, GalaxyError) and (outcome.exit_code == TRY_LATER or outcome.status == 401):
-                raise outcome
+        fatal = next((outcome for outcome in outcomes if isinstance(outcome, GalaxyError) and _is_fatal(outcome)), None)
+        if fatal:
+            yield from deleting.values()
+            raise fatal
+    yield from _wait_until_deleted(galaxy, deleting, codes, now, timeout)
+
+
+def _is_fatal(error: GalaxyError) -> bool:
+    """Whether an error is of the server or the key, so that the next job would have it, too."""
+    return error.exit_code == TRY_LATER or error.status == 401
+
+
+def _wait_until_deleted(galaxy: Galaxy, deleting: dict[str, dict[str, Any]], codes: list[int], now: datetime,
+                        timeout: float | None) -> Iterator[dict[str, Any]]:
+    """Yield these jobs as they leave the state `deleting`, and the others at the end. A look is one list of such jobs."""
+    try:
+        for _ in galaxy.poll(timeout) if deleting else ():
+            left = {job["id"] for job in select_jobs(galaxy, JobFilter(("deleting",)), now, since=now)}
+            for job_id in [job_id for job_id in deleting if job_id not in left]:
+                state = galaxy.get(f"jobs/{job_id}")["state"]
+                if state != "deleting":
+                    yield {**deleting.pop(job_id), "state": state}
+            if not deleting:
+                return
+    except GalaxyError as error:
+        codes.append(report_error(f"what became of {len(deleting)} jobs that are cancelled is not known: {error}",
+                                  error.exit_code))
+    yield from deleting.values()
 
 
 def _do_together(act: Callable[[Any], JobOrError], things: Iterable[Any]) -> list[JobOrError]:

@@ -1,6 +1,7 @@
 """What a server and a key can do, a row for each subject: what was found, and what to mend."""
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -43,7 +44,8 @@ class Server:
     galaxy: Galaxy
     upload: bool = False
     run_job: bool = False
-    version: requests.Response | None = None        # the answer to GET /api/version
+    response: requests.Response | None = None       # to GET /api/version
+    version: str = ""
     asked: float = 0.0
     user: dict[str, Any] = field(default_factory=dict)
     configuration: dict[str, Any] = field(default_factory=dict)
@@ -77,8 +79,10 @@ def check_address(server: Server) -> Row:
     galaxy = server.galaxy
     try:
         server.asked = time.time()
-        server.version = galaxy.request("GET", "version")
-        if address.is_galaxy(galaxy):
+        server.response = galaxy.request("GET", "version")
+        with contextlib.suppress(ValueError, RecursionError):
+            server.version = releases.join_version(server.response.json())
+        if server.version:
             return Row(OK, f"a Galaxy answers at {galaxy.base}")
         raise GalaxyError(f"{galaxy.base} answers, and is no Galaxy", status=200)
     except GalaxyError as error:
@@ -117,7 +121,7 @@ def check_tls(server: Server) -> Row:
 
 
 def check_clock(server: Server) -> Row:
-    skew = address.clock_skew(server.version, server.asked) if server.version is not None else None
+    skew = address.clock_skew(server.response, server.asked) if server.response is not None else None
     if skew is None:
         return Row(OK, "the server does not tell its time")
     if abs(skew) < SKEW:
@@ -127,9 +131,9 @@ def check_clock(server: Server) -> Row:
 
 
 def check_version(server: Server) -> Row:
-    release, version = releases.fetch_release(server.galaxy), releases.fetch_version(server.galaxy)
+    release, version = releases.parse_release(server.version), server.version
     if not release:
-        return Row(WARNING, "the server hides its release", "what it lacks shows only when it is asked for")
+        return Row(WARNING, "the server tells no release", "what it lacks shows only when it is asked for")
     if release < OLDEST:
         return Row(FAILURE, f"Galaxy {version}", f"these scripts are for Galaxy {releases.describe(OLDEST)} and later")
     lacking = [feature for feature, since in releases.SINCE.items() if release < since]
@@ -140,7 +144,7 @@ def check_version(server: Server) -> Row:
 
 def check_proxy(server: Server) -> Row:
     """By the names in headers, by an id with a slash in it, and by the address that Galaxy takes for its own."""
-    galaxy, headers = server.galaxy, server.version.headers if server.version is not None else {}
+    galaxy, headers = server.galaxy, server.response.headers if server.response is not None else {}
     names = [headers.get(name, "") for name in ("Server", "Via") if headers.get(name)]
     names = [name for name in names if not name.lower().startswith(OWN_SERVERS)]
     found = f"{', '.join(shorten(name, 60) for name in names)} before Galaxy" if names else "none that tells its name"
@@ -177,16 +181,16 @@ def check_upload(server: Server) -> Row:
             raise
     if not server.upload:
         return Row(OK, "resumable uploads; --upload tries one")
-    size = int(server.configuration.get("chunk_upload_size") or 10 * 2**20)
-    passed = try_upload(server.galaxy, min(size, 64 * 2**20))
+    size = min(int(server.configuration.get("chunk_upload_size") or 10 * 2**20), 64 * 2**20)
+    passed, problems, mends = try_upload(server.galaxy, size), [], []
     if passed < size:
-        return Row(WARNING, f"pieces of {passed / 2**20:.3g} MiB pass, and none of {size / 2**20:.3g} MiB, as browsers send",
-                   f"nginx: client_max_body_size 0 ({PAGE}); the scripts send smaller pieces")
-    found = f"resumable uploads, pieces of {passed / 2**20:.3g} MiB pass"
+        problems.append(f"none of {size / 2**20:.3g} MiB, as browsers send")
+        mends.append("client_max_body_size 0")
     if address.collects_bodies(server.galaxy.base, f"/api/{ROUTE}{'0' * 32}"):
-        return Row(WARNING, f"{found}; a proxy collects each before Galaxy sees a byte, and loses it in a cut",
-                   f"nginx: proxy_request_buffering off ({PAGE})")
-    return Row(OK, found)
+        problems.append("a proxy collects each before Galaxy sees a byte, and loses it in a cut")
+        mends.append("proxy_request_buffering off")
+    found = "; ".join([f"resumable uploads, pieces of {passed / 2**20:.3g} MiB pass", *problems])
+    return Row(WARNING, found, f"nginx: {', '.join(mends)} ({PAGE})") if problems else Row(OK, found)
 
 
 def check_celery(server: Server) -> Row:

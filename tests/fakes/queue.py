@@ -53,7 +53,7 @@ class Queue:
         self.cancels.append(job["id"])
         done = job["state"] not in FINISHED
         if done:
-            job["state"] = after
+            job.update(state=after, update_time=ago(0))
         self.mock.get(f"{API}/jobs/{job['id']}", json=job)
         return done
 

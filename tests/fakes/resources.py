@@ -305,7 +305,7 @@ class Resources:
     def delete_job(self, ask, body, which):
         job = self._find(self.jobs, which)
         is_open = job["state"] not in ("ok", "error", "deleted", "deleting")
-        job["state"] = "deleting" if is_open else job["state"]
+        job["state"] = "deleted" if is_open else job["state"]
         return is_open
 
     def import_archive(self, form):

@@ -484,7 +484,7 @@ def job_list(galaxy, run):
 def job_cancel(galaxy, run):
     jobs = [galaxy.create_job("cat1", galaxy.create_history("Run 12"), state) for state in ("queued", "running", "ok")]
     assert run("--format=value", "--fields=id,action", "--state=queued", KEY, galaxy.url) == f"{jobs[0]['id']}\tcancelled\n"
-    assert [job["state"] for job in jobs] == ["deleting", "running", "ok"]
+    assert [job["state"] for job in jobs] == ["deleted", "running", "ok"]
     assert run("--state=queued", KEY, galaxy.url) == ""
 
 

@@ -353,6 +353,7 @@ def is_believed(script, mode, only_reads):
     return (script == "display.py" and (is_json or mode == "garbage headers")
             or script in ("update.py", "delete.py") and (is_json or mode in NOTHING)
             or script == "workflow_delete.py" and mode in NOTHING
+            or script == "job_cancel.py" and mode == "json []"
             or script == "invocation_show.py" and mode.startswith("status 40")
             or mode in ("json []", "json paths") and (only_reads or script == "tool_update.py"))
 

@@ -66,18 +66,11 @@ def test_jobs_are_listed_counted_and_cancelled(server, admin, endless):
     assert sorted(dry) == sorted([job, "would be cancelled"] for job in jobs)
     assert {person.look(f"jobs/{job}")["state"] for job in jobs} <= {"new", "queued", "running"}
     assert sorted(rows(admin.run("job_cancel.py", *line))) == sorted([job, "cancelled"] for job in jobs)
-    assert {person.look(f"jobs/{job}")["state"] for job in jobs} <= {"deleting", "deleted"}
+    # With Celery Galaxy 26.1 calls such a job ok in the end, though it keeps nothing of it.
+    assert {person.look(f"jobs/{job}")["state"] for job in jobs} <= {"deleting", "deleted", "ok"}
+    assert {dataset["deleted"] for dataset in person.look(f"histories/{history}/contents")} == {True}
     again = admin.run("job_cancel.py", *line)
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
-    again = person.run("job_cancel.py", person.key, person.url, *jobs)
-    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
-
-
-def test_a_job_that_had_ended_is_told_and_keeps_its_outputs(person, weather):
-    job = person.look(f"datasets/{weather.dataset}")["creating_job"]
-    ended = person.run("job_cancel.py", person.key, person.url, job)
-    assert (ended.returncode, ended.stdout) == (0, "") and f"job {job} had ended: ok" in ended.stderr
-    assert person.look(f"datasets/{weather.dataset}")["deleted"] is False
 
 
 def test_the_queue_is_checked(admin, person, tmp_path):
@@ -93,8 +86,8 @@ def test_the_queue_is_checked(admin, person, tmp_path):
 
 
 def test_the_server_is_checked(admin, person):
-    found = {row[0]: row[1:] for row in rows(admin.run("server_check.py", "--upload", "--run-job", "--format=value",
-                                                       admin.key, admin.url))}
+    [line] = [line.split() for line in LINES if line.startswith("server_check.py")]
+    found = {row[0]: row[1:] for row in rows(admin.run(*line[:-2], "--format=value", admin.key, admin.url))}
     assert len(found) == 12 and {row[0] for row in found.values()} <= {"ok", "warning"}
     assert found["jobs"][1].startswith("one ended well in ") and "pieces of 10 MiB pass" in found["upload"][1]
     assert found["key"][1].endswith(", an administrator")
@@ -104,24 +97,26 @@ def test_the_server_is_checked(admin, person):
         f"{person.email}, no administrator")
 
 
-def test_the_server_is_waited_for(person):
-    before = {history["id"] for history in person.look("histories")}
-    line = ("--timeout=120", "--format=value", "--fields=user,job", person.key, person.url)
-    [row] = rows(person.run("server_wait.py", *line))
+def test_the_server_is_waited_for_and_a_job_that_had_ended_is_told(server):
+    person = Person(server)
+    [line] = [line.partition(" && ")[0].split() for line in LINES if line.startswith("server_wait.py")]
+    [row] = rows(person.run(*line[:-2], "--format=value", "--fields=user,job", person.key, person.url))
     assert row == [person.email, "ok"]
-    assert {history["id"] for history in person.look("histories")} == before
+    assert "server_wait.py" not in " ".join(history["name"] for history in person.look("histories"))
+    [job] = person.look("jobs")
+    ended = person.run("job_cancel.py", person.key, person.url, job["id"])
+    assert (ended.returncode, ended.stdout) == (0, "") and f"job {job['id']} had ended: ok" in ended.stderr
     refused = person.run("server_wait.py", "0" * 32, person.url)
     assert refused.returncode == 1 and "check the key" in refused.stderr
     away = person.run("server_wait.py", "--timeout=1", person.key, "http://127.0.0.1:1")
     assert away.returncode == 75 and "is not up after 1 s" in away.stderr
 
 
-OURS = [line for line in LINES if re.match("job_|queue_|server_", line)]
+OURS = [line for line in LINES if line.startswith(("job_", "queue_"))]
 
 
 @pytest.mark.parametrize("line", OURS)
 def test_the_lines_of_the_page(admin, line):
-    assert len(OURS) == 5
-    words = line.partition(" && ")[0].split()
-    ended = admin.run(*words[:-2], admin.key, admin.url)
-    assert ended.returncode in ((0, 1, 2) if words[0] == "queue_check.py" else (0,)), ended
+    assert len(OURS) == 3
+    ended = admin.run(*line.split()[:-2], admin.key, admin.url)
+    assert ended.returncode in ((0, 1, 2) if line.startswith("queue_") else (0,)), ended

@@ -68,7 +68,7 @@ def cancelled(capsys):
     return [line.split("\t") for line in capsys.readouterr().out.splitlines()]
 
 
-def test_by_filters_and_again_nothing(script, requests_mock, capsys):
+def test_by_filters_and_again_nothing(script, requests_mock, capsys, clock):
     queue = Queue(requests_mock, a_job("j1"), a_job("j2", "queued", age=61), a_job("j3", "ok"), a_job("j4", user_id="c1"))
     queue.can_cancel()
     line = ("--user=ann", "--format=value", "--fields=id,state,action", KEY, URL)
@@ -99,6 +99,20 @@ def test_by_ids_those_that_had_ended_are_told(script, requests_mock, capsys, typ
     assert capsys.readouterr() == ("", "")
 
 
+def test_what_became_of_a_job_is_waited_for(script, requests_mock, capsys, clock):
+    queue = Queue(requests_mock, *(a_job(f"j{number}") for number in range(3)))
+    queue.can_cancel()
+
+    def change(number):
+        if number == 3:     # a fetch by Celery, and one whose process has ended
+            queue.jobs[0]["state"], queue.jobs[2]["state"] = "ok", "deleted"
+    queue.on_page = change
+    line = ("--format=value", "--fields=id,state,action", KEY, URL)
+    assert script(job_cancel.main, "--state=running", *line) == 0
+    assert cancelled(capsys) == [["j0", "ok", "cancelled"], ["j2", "deleted", "cancelled"], ["j1", "deleting", "cancelled"]]
+    assert sum(clock.slept) == pytest.approx(30) and len(queue.cancels) == 3
+
+
 def test_an_empty_list_of_ids_cancels_nothing(script, requests_mock, capsys, type_in):
     queue = Queue(requests_mock, a_job("j1"))
     type_in("")
@@ -116,7 +130,7 @@ def test_a_job_that_ends_meanwhile_is_told(script, requests_mock, capsys):
     assert printed.out == "" and "job j1 had ended: ok" in printed.err
 
 
-def test_what_is_not_cancelled_though_galaxy_answers_so_fails(script, requests_mock, capsys):
+def test_what_is_not_cancelled_though_galaxy_answers_so_fails(script, requests_mock, capsys, clock):
     queue = Queue(requests_mock, a_job("j1"), a_job("j2"))
     queue.can_cancel()
     requests_mock.get(f"{API}/jobs/j1", json=a_job("j1"))
@@ -129,7 +143,7 @@ def test_what_is_not_cancelled_though_galaxy_answers_so_fails(script, requests_m
     assert script(job_cancel.main, KEY, URL, "j9") == FAILED
 
 
-def test_another_users_job_is_left_alone_without_an_administrators_key(script, requests_mock, capsys):
+def test_another_users_job_is_left_alone_without_an_administrators_key(script, requests_mock, capsys, clock):
     queue = Queue(requests_mock, a_job("mine"), a_job("other", user_id="c1"), user=PERSON)
     queue.can_cancel()
     assert script(job_cancel.main, "--format=value", "--fields=id", KEY, URL, "other", "mine") == SOME_FAILED

@@ -144,7 +144,7 @@ def test_the_release(checked, release, status, words):
         assert list(rows) == ALL and words in rows["version"]["found"]
         assert rows["version"]["status"] == {"26.1": "ok", "24.1": "warning", "23.2": "failure"}[release]
         galaxy.says = {"version_major": "dev"}
-        assert checked(galaxy.url)["version"]["found"] == "the server hides its release"
+        assert checked(galaxy.url)["version"]["found"] == "the server tells no release"
 
 
 def test_a_proxy_is_named_with_what_it_spoils(checked, wire):
@@ -163,7 +163,7 @@ def test_a_proxy_that_limits_bodies(checked, wire, unbuffered):
     wire.limit = 2**20
     row = checked(wire.url, "--upload")["upload"]
     assert (row["status"], row["found"]) == (
-        "warning", "pieces of 0.625 MiB pass, and none of 10 MiB, as browsers send")
+        "warning", "resumable uploads, pieces of 0.625 MiB pass; none of 10 MiB, as browsers send")
     assert "client_max_body_size" in row["mend"] and wire.sessions == {}
 
 
