@@ -17,14 +17,14 @@ Options:
   -h, --help         show this help
   --version          show the version
 
-The list has, below data_managers, the id of each, its params, the items for which it runs ({{ item.NAME }} in a param is
-one's NAME), and in data_table_reload the data tables that it fills; items: "{{ genomes }}" are those of genomes, at its top
-level. Those that fill all_fasta run first, because the others read it.
+In the list, each entry of data_managers has an id, its params, the items for which it runs once each ({{ item.NAME }} in a
+param stands for the item's NAME), and in data_table_reload the data tables that it fills. With items: "{{ genomes }}" it
+runs for each of the list's genomes. Data managers that fill all_fasta run first, because the others read it.
 
-Prints a line for each that has run, and none for one whose rows are in its data tables: those with the value of its param
-value, sequence_id, dbkey or all_fasta_source, and the name of its param name or sequence_name. The jobs run in the history
-"Data managers". One that fails is reported, the others run, and the exit status is 3; a killed run is resumed and begins
-nothing twice.
+Prints a line for each that has run. One whose rows are in its data tables already does not run: a row with the value of its
+param value, sequence_id, dbkey or all_fasta_source, and one with the name of its param name or sequence_name. The jobs run
+in the history "Data managers". One that fails is reported, the others run, and the exit status is 3. After an interruption,
+the same line continues and starts no job twice.
   data_manager_run.py --dry-run - - genomes.yml
 """
 import sys

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Purge datasets that are deleted already, so that their files go from the disk.
+"""Purge datasets that are deleted already, so that the disk gets their space back.
 
 Usage:
   dataset_purge.py [options] KEY URL
@@ -9,7 +9,7 @@ Arguments:
   URL                the server, or - to look it up
 
 Options:
-  --all              everybody's, with an administrator's key; without it your own
+  --all              everybody's datasets, which takes an administrator's key; without it only your own
   --history=WHICH    only those in the history with this id or unique name
   --older-than=AGE    only those that were deleted, or last changed, so long ago, such as 14d or 36h; a number alone is in
                      days
@@ -21,7 +21,7 @@ Options:
   --version          show the version
 
 Prints a row for each history, with how many datasets were purged and their bytes, and nothing if there was nothing to do. A
-file of which another history or a library has a copy stays on the disk until these are purged too. Datasets of deleted or
+file that another history or a library shares stays on the disk until their copies are purged too. Datasets of deleted or
 archived histories are left alone. What is purged can't be brought back.
   dataset_purge.py --older-than=14d - -
   dataset_purge.py --dry-run --all --older-than=60d - -
@@ -68,7 +68,10 @@ def main(argv=None):
     output = output_options(args, FIELDS)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
-    (galaxy.require_admin("--all") if everybody else galaxy.current_user())
+    if everybody:
+        galaxy.require_admin("--all")
+    else:
+        galaxy.current_user()
     require_purging(galaxy)
     before = None
     if age is not None:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Show who or what takes the disk: by user, by history or by object store, the largest first.
+"""Show what takes up the disk: by user, by history or by object store, the largest first.
 
 Usage:
   disk_usage.py [options] KEY URL
@@ -10,7 +10,7 @@ Arguments:
 
 Options:
   --by=WHAT        user, history or store  [default: user]
-  --own            an administrator's own alone
+  --own            only your own, also with an administrator's key
   --limit=N        at most N of them
   --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
   --fields=NAMES   only these fields, separated by commas: by user user, bytes, size, quota, quota_percent, id; by history
@@ -18,9 +18,9 @@ Options:
   -h, --help       show this help
   --version        show the version
 
-With an administrator's key everybody's, with another your own. By user: the bytes that Galaxy counts for the quota; it is
-asked once a user. By history: what is not purged, also in deleted histories, but not in archived ones. By store: what is
-in histories; a server with one disk has one row.
+An administrator's key shows everybody's, another key your own. By user: the bytes that Galaxy counts for the quota, one
+request for each user. By history: what is not purged, also in deleted histories, but not in archived ones. By store: what
+is in histories; a server with one disk has one row.
   disk_usage.py --limit=20 - -
   disk_usage.py --by=history --limit=50 --format=csv - -
 """

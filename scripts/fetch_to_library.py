@@ -28,10 +28,11 @@ The destination {type: library, name: ...} creates a new library in each run, ev
 error then says, and takes an administrator's key; {type: library_folder, library_folder_id: ID}, here with the ID without
 its F, fills an existing folder. The job belongs to a new history; when it has ended, the datasets are in the library.
 
-With --into, a library of that name is filled instead, by who may add to it; an administrator makes it if there is none. A
-file that is there already, by its name and by the hash that its item has, is not fetched again: the same line does nothing
-the next time. It waits for the end of the job, and prints a row for each file that came: action, path, source. Files that
-did not come, or that are there with another hash, are told, and the exit status is 3, or 1 if it is so with all.
+With --into, the library of that name is filled instead, which takes the right to add to it; an administrator's key creates
+it if there is none. A file that is there already, by its name and the hash that its item has, is not fetched again, so the
+same line again does nothing. It waits for the job to end, and prints a row for each file that was fetched: action, path,
+source. Files that were not fetched, or that are there with another hash, are reported; the exit status is then 3, or 1 if
+that is so for every file.
   fetch_to_library.py -u - -a - genomes.yml
   fetch_to_library.py --into -u - -a - genomes.yml
 """

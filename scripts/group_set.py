@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Bring groups of users to what a table says: who is in them, and which roles they have.
+"""Set groups of users as a table says: who is in them, and which roles they have.
 
 Usage:
   group_set.py [options] KEY URL TABLE

@@ -1,28 +1,28 @@
 #!/usr/bin/env python3
-"""Let histories go that nobody touches: warn their owners, delete them after a grace period, purge them after another.
+"""Expire histories that nobody touches: warn their owners, delete them after a grace period, purge them after another.
 
 Usage:
   history_expire.py [options] [--user=USER]... KEY URL LEDGER [HISTORY...]
 
 Arguments:
-  KEY                 an administrator's API key (with --own any), - to look it up, @NAME for an entry of ~/.parsec.yml
+  KEY                 an administrator's API key, with --own any user's, - to look it up, @NAME for an entry of ~/.parsec.yml
   URL                 the server, or - to look it up
-  LEDGER              the file that says what was warned of, deleted and purged; made at first
-  HISTORY             --undo: only these, by id or name
+  LEDGER              a file that records what was warned of, deleted and purged; the first run creates it
+  HISTORY             with --undo: only these, by id or name
 
 Options:
   --warn              warn the owners of the histories that the options choose, and note it
-  --delete            delete those that were warned of at least --grace ago and not touched since
+  --delete            delete those of which it warned at least --grace ago and not touched since
   --purge             purge those that were deleted here at least --purge-after ago and not touched since
   --undo              bring back what was deleted here and not purged: each HISTORY, or all
-  --list              show what the ledger says, ask nothing
+  --list              show what the ledger says, without asking Galaxy
   --older-than=AGE    warn: last changed so long ago, such as 180d or 36h; a number alone is in days  [default: 180d]
   --larger-than=SIZE  warn: only those of this size or more, such as 500M or 10G
   --user=USER         warn: only the histories of this user: e-mail address, public name or id; may be repeated
   --tag=TAG           warn: only those with this tag
   --grace=AGE         from the warning to the deletion  [default: 30d]
   --purge-after=AGE   from the deletion to the purge  [default: 30d]
-  --keep-tag=TAGS     histories with one of these tags stay; several are separated by commas  [default: keep]
+  --keep-tag=TAGS     histories with one of these tags, separated by commas, stay  [default: keep]
   --except=FILE       what it names stays: one history's id, or one owner's e-mail address or public name, on each line
   --mails=FOLDER      warn: where messages to the owners are written, one file each; - for standard output
   --template=FILE     warn: the text of these messages, with $email, $server, $date, $count, $size, $histories, $tag
@@ -33,10 +33,11 @@ Options:
   -h, --help          show this help
   --version           show the version
 
-Prints a row for each history that was warned of, deleted, purged, brought back, or that is kept although it was warned of,
-and nothing if there was nothing to do. Histories that are published, shared, archived, tagged, excepted or without an owner
-to warn stay, and so do those of which Galaxy does not tell. This is asked again right before each deletion and each purge.
-What others have deleted is left alone. Messages are written, not sent: each file is a mail for `sendmail -t`.
+Prints a row for each history that was warned of, deleted, purged or brought back, or that is kept although it was warned
+of, and nothing if there was nothing to do. A history stays if it is published, shared or archived, if it has a --keep-tag,
+if --except names it or its owner, if it has no owner to warn, or if Galaxy does not tell these things. They are asked again
+right before each deletion and each purge. What others have deleted is left alone. Messages are written, not sent: each file
+is a mail for `sendmail -t`.
   history_expire.py --warn --older-than=180d --mails=/var/spool/warnings - - /var/lib/galaxy/expiry.db
   history_expire.py --delete --purge - - /var/lib/galaxy/expiry.db
   history_expire.py --undo - - /var/lib/galaxy/expiry.db f2db41e1fa331b3e

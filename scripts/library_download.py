@@ -29,9 +29,10 @@ Prints a row for each file that was fetched: action (download; replace if one wa
 same line again fetches only what is missing, has another size or is another dataset now, resumes where a killed run was, and
 prints nothing if there is nothing to do. It deletes nothing: what is gone from the library stays in DIR.
 
-Files have the names that they have in the library; what can't be in a file's name is a _, and of two of one name the second
-has its id, too. What comes is compared with Galaxy's size and hash of it, if it has one. DIR/manifest.tsv lists the files.
-Datasets that are not ok are told, the others fetched, and the exit status is 3; it is 75 if another run downloads into DIR.
+Files have the names that they have in the library: a _ stands for each character that no file's name can have, and the
+second of two with the same name gets its id, too. What comes is compared with Galaxy's size and hash of it, if it has one.
+DIR/manifest.tsv lists the files. Datasets that are not ok are reported, the others are fetched, and the exit status is 3;
+it is 75 if another run downloads into DIR.
 
 Every night from cron; first, what it would do:
   library_download.py -n --path=runs/2026 --to=/data/runs - - "Sequencing core"

@@ -15,7 +15,7 @@ Arguments:
 Options:
   --path=PATH      a folder or dataset of the library, names separated by /, or its id; without it the library itself
   -r, --recursive  with all folders and datasets below
-  --table=FILE     a table of what is to hold in several libraries, CSV or TSV, - for standard input
+  --table=FILE     a table of permissions in one or more libraries, CSV or TSV, - for standard input
   --public         let everybody access it
   --restrict       let the roles of access= or access+= access what everybody could
   -n, --dry-run    show what would be done, change nothing
@@ -35,8 +35,8 @@ A user who is no administrator needs the permission to manage each item, sees on
 other users' private roles. An item that can't be read or changed is reported, the others are done, and the exit status is 3.
 
 A table has the columns library, path (empty for the library itself) and access, add, modify, manage, or some of them. A cell
-names the roles that alone have the permission, separated by semicolons; - is for none, public for everybody's access; an
-empty one leaves it as it is. With -r each row holds for all below, too, if no row for a path further down says otherwise.
+names the only roles that then have the permission, separated by semicolons; - means none, public access for everybody, and
+an empty cell leaves it as it is. With -r a row also holds for all below its path, unless a row for a longer path differs.
 The whole table is checked before anything is changed.
   library_permissions.py - - "Run 12"
   library_permissions.py -n -r --restrict - - "Run 12" access=sequencing modify=sequencing

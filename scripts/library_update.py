@@ -22,15 +22,15 @@ Options:
   --version           show the version
 
 Prints a row for each change: action (rename, describe, move), path, kind, id, before and after; each is read back from
-Galaxy. A line that has done its work does nothing the next time, and says nothing. A name that something else in that folder
+Galaxy. The same line again changes nothing, and prints nothing. A name that something else in that folder
 has, or another library, is refused.
 
 Galaxy has no request to move things. So a dataset is copied to its new folder, without its bytes; name, type, tags,
 description and permissions are compared with the old one's, and only then the old one is deleted. It has a new id and
 another ref, its date is today's, and what histories have of it stays. A folder is made again in its new place, with its
-permissions, and all that is in it moves there, for which an administrator's key is needed. The same line continues what was
-killed. An item that can't be moved is told, the others are moved, and the exit status is 3; it is 75 if another run moves
-things there.
+permissions, and all that is in it moves there, for which an administrator's key is needed. After an interruption, the same
+line continues. An item that can't be moved is reported, the others are moved, and the exit status is 3; it is 75 if another
+run moves things there.
   library_update.py --name="Run 12" --synopsis="Sequenced in March" - - "Run 11"
   library_update.py --path=incoming/a.fastq.gz --move-to=runs/12 - - Core
   library_update.py -n --path=runs/12 --move-to=archive/2026 - - Core

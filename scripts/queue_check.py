@@ -9,13 +9,13 @@ Arguments:
   URL                 the server, or - to look it up
 
 Options:
-  --waiting=AGES      from which age of the oldest waiting job on to warn, and to call it critical  [default: 1h,6h]
-  --running=AGES      the same for how long a job has run  [default: 1d,3d]
-  --errors=PERCENTS   the same for the share of failed jobs of those that ended within the window  [default: 20,50]
+  --waiting=AGES      the ages of the oldest waiting job that are a WARNING and CRITICAL  [default: 1h,6h]
+  --running=AGES      the same for the job that has run longest  [default: 1d,3d]
+  --errors=PERCENTS   the same for the share of failed jobs among those that ended within the window  [default: 20,50]
   --window=AGE        how far back to look for jobs that ended  [default: 1h]
-  --least=N           fewer ended jobs than this have no share of failed ones  [default: 10]
+  --min-ended=N       do not judge the share of failed jobs if fewer than this have ended  [default: 10]
   --wait-state=STATES
-                      which states wait: a job in state new may wait for the output of another one
+                      which states count as waiting; a job in state new may wait for the output of another one
                       [default: new,resubmitted,upload,waiting,queued]
   --tool=TOOLS        only jobs of these tools, separated by commas, as job_list.py takes them
   --destination=NAME  only those with this job runner, such as slurm
@@ -25,8 +25,9 @@ Options:
   --version           show the version
 
 The exit status is that of a Nagios plug-in, and not that of the other scripts: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN. A
-server that does not answer, or fails, is CRITICAL. UNKNOWN is all else that keeps it from looking, such as a bad command
-line, or a key that is wrong or no administrator's. The line is on standard output, with figures and thresholds behind |.
+server that does not answer, or fails, is CRITICAL. UNKNOWN is anything else that keeps it from checking, such as a bad
+command line, or a key that is wrong or no administrator's. The line is on standard output, with figures and thresholds
+behind |.
   queue_check.py --waiting=2h,12h --destination=slurm - https://galaxy.example.org
 """
 import os
@@ -83,7 +84,7 @@ def parse_thresholds(args):
     waiting, running = (parse_pair(args[option], option, parse_duration, "times", "1h,6h")
                         for option in ("--waiting", "--running"))
     errors = parse_pair(args["--errors"], "--errors", parse_percent, "percents", "20,50")
-    return health.Thresholds(waiting, running, errors, int_option(args, "--least"))
+    return health.Thresholds(waiting, running, errors, int_option(args, "--min-ended"))
 
 
 def parse_pair(text, option, parse, kind, example):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Bring disk quotas to what a table says: how much, and whose they are.
+"""Set disk quotas as a table says: how much, and for whom.
 
 Usage:
   quota_set.py [options] KEY URL TABLE
@@ -18,9 +18,9 @@ Options:
   -h, --help       show this help
   --version        show the version
 
-Only name is required, and for a new quota amount: 50 GB, 1.5 TB, 200 GiB or unlimited. GB is what the server takes it for:
-10^9 bytes from Galaxy 26.1 on, 2^30 before. operation is = (exact), + (add) or - (subtract). default is registered or
-unregistered (all of these users, and then no users and groups), or no. users has e-mail addresses, public names or ids,
+Only name is required, and for a new quota amount: 50 GB, 1.5 TB, 200 GiB or unlimited. GB means what it means to the
+server: 10^9 bytes from Galaxy 26.1 on, 2^30 before. operation is = (exact), + (add) or - (subtract). default is registered
+or unregistered (all of these users, and then no users and groups), or no. users has e-mail addresses, public names or ids,
 groups has names, separated by semicolons or commas. source is the label of the disks that it is for. An empty cell leaves
 what is there, a hyphen means none. A deleted quota of the table is undeleted.
 

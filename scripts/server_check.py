@@ -9,9 +9,9 @@ Arguments:
   URL              the server, or - to look it up
 
 Options:
-  --upload         also send a piece of an upload, as large as browsers send them, and end it: a proxy may refuse it, or
-                   collect it before Galaxy sees a byte
-  --run-job        also run a job, an upload of some bytes, in a history that is purged again
+  --upload         also send one piece of an upload, as large as a browser's, and cancel it: shows whether a proxy
+                   refuses it, or collects it before Galaxy sees a byte
+  --run-job        also run a job, an upload of some bytes, in a history that is purged afterwards
   --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
   --fields=NAMES   only these fields, separated by commas: check, status, found, mend
   -h, --help       show this help

@@ -9,16 +9,16 @@ Arguments:
   URL                the server, or - to look it up
 
 Options:
-  --no-job           do not run a job: be content with answers
+  --no-job           do not run a job, only wait for answers
   --timeout=SECONDS  stop waiting after this many seconds in all  [default: 600]
   --format=FORMAT    table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
   --fields=NAMES     only these fields, separated by commas: url, version, user, job, seconds
   -h, --help         show this help
   --version          show the version
 
-The job uploads some bytes to a history of its own, which is purged again. A key that the server does not know, a certificate
-that does not verify or a job that fails ends the wait at once, with status 1. When the time is up the status is 75 if the
-server does not answer, and 4 if the job has not ended. After a restart, in a script:
+The job uploads some bytes to a history of its own, which is purged afterwards. A key that the server does not know, a
+certificate that does not verify or a job that fails ends the wait at once, with status 1. When the time is up the status is
+75 if the server does not answer, and 4 if the job has not ended. After a restart, in a script:
   server_wait.py --timeout=900 - https://galaxy.example.org && echo "Galaxy is back"
 """
 import sys

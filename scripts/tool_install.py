@@ -33,8 +33,8 @@ install_resolver_dependencies (both yes unless it says otherwise) and install_to
 for all. tool_installed.py and get-tool-list write such lists.
 
 Prints a line for each repository as soon as it is installed, and none for what is installed already, so a second run prints
-nothing. If a proxy gives up, or a run is killed, what Galaxy has made of it is looked at: nothing is installed twice. One
-that can't be installed is reported, the others are installed, and the exit status is 3.
+nothing. After a proxy's time-out or a killed run it first looks at what Galaxy has installed, so nothing is installed
+twice. What can't be installed is reported, the others are installed, and the exit status is 3.
   tool_install.py --dry-run - - tools.yml
   tool_install.py --workflow=rna_seq.ga - - devteam/fastqc
 """

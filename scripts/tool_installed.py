@@ -17,7 +17,7 @@ Options:
   --version        show the version
 
 The list has each repository's owner, name, revisions, Tool Shed, and the section of the tool panel that has its tools, as
-ephemeris reads it. On another server, it makes the same tools:
+ephemeris reads it. To have the same tools on another server:
   tool_installed.py - - > tools.yml
   tool_install.py @other - tools.yml
 """

@@ -18,8 +18,8 @@ Options:
   -h, --help       show this help
   --version        show the version
 
-Its tools go from the tool panel, and its files from the disk. Results stay; a workflow that names such a tool can't run any
-more. Prints a line for each revision as soon as it is uninstalled, and nothing for one that is uninstalled already. A
+The tools of a repository leave the tool panel, its files the disk. Results stay; a workflow that names such a tool can't run
+any more. Prints a line for each revision as soon as it is uninstalled, and nothing for one that is uninstalled already. A
 repository of the command line that Galaxy has never had is an error; one of a list is not.
   tool_uninstall.py --dry-run --all-revisions - - devteam/fastqc
   tool_uninstall.py - - devteam/fastqc/2c64fded1286

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make the accounts of a table: each once, in its groups and under its quota.
+"""Create the accounts that a table lists, each once, with their groups and quotas.
 
 Usage:
   user_create.py [options] KEY URL TABLE

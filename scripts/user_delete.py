@@ -13,7 +13,7 @@ Arguments:
 Options:
   --purge          for good: also redact name and address, and mark the user's histories and datasets as deleted
   --undelete       bring deleted accounts back; purged ones are lost
-  --missing-ok     leave out who has no account, as is so after --purge, in place of refusing all
+  --missing-ok     skip users who have no account, as after --purge; without it, one such user stops the run
   -n, --dry-run    show what would be done, change nothing
   --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style
   --fields=NAMES   only these fields, separated by commas

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""List the accounts of a server: who has one, who uses how much, and who has not done anything for long.
+"""List the accounts of a server: who has one, how much each uses, and who has not done anything for a long time.
 
 Usage:
   user_list.py [options] KEY URL
@@ -9,11 +9,11 @@ Arguments:
   URL                  the server, or - to look it up
 
 Options:
-  --usage              disk usage and quota too: one request a user, several at once
-  --activity           when they last did anything, too: one request a user, and everybody's histories
+  --usage              also disk usage and quota: one request for each user, several at once
+  --activity           also when they last did anything: one request for each user, and everybody's histories
   --inactive-for=AGE   only those who have not done anything for so long, such as 90d, with when they last did; a number
                        alone is in days
-  --deleted            deleted accounts in place of the others, purged ones included
+  --deleted            deleted accounts instead of the others, purged ones included
   --like=TEXT          only those with TEXT in their e-mail address or public name, in any capitals
   --limit=N            at most N of them
   --format=FORMAT      table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
@@ -21,8 +21,9 @@ Options:
   -h, --help           show this help
   --version            show the version
 
-Fields: id, email, username, active, deleted, last_password_change; groups (a request a group); purged, is_admin, disk_usage
-and quota_bytes (in bytes), quota, quota_percent, as with --usage; last_activity. A field that is named needs no option.
+Fields: id, email, username, active, deleted, last_password_change; groups (one request for each group); purged, is_admin,
+disk_usage and quota_bytes (in bytes), quota, quota_percent, as with --usage; last_activity. Naming a field in --fields
+needs no other option.
 
 last_activity is the last time that a user set the password, ran a job, or changed a history that is not deleted, in UTC. It
 is not the last login, which Galaxy tells on its own pages only. Accounts come in the order of their e-mail addresses.

@@ -35,7 +35,7 @@ HOUR = 3600
     ([("paused", 90 * HOUR)], [], OK, "paused=1;;;0"),
     ([("ok", 9)] * 9 + [("error", 9)] * 2, [], OK, "2 of 11 failed in 1h"),
     ([("ok", 9)] * 8 + [("error", 9), ("failed", 9)], [], WARNING, "2 of 10 failed in 1h"),
-    ([("ok", 9)] * 8 + [("error", 9), ("failed", 9)], ["--least=11"], OK, "errors=20.0%;20;50;0;100"),
+    ([("ok", 9)] * 8 + [("error", 9), ("failed", 9)], ["--min-ended=11"], OK, "errors=20.0%;20;50;0;100"),
     ([("error", 9)] * 20, [], CRITICAL, "errors=100.0%;20;50;0;100"),
     ([("error", 2 * HOUR)] * 20, [], OK, "0 of 0 failed"),
     ([("error", 2 * HOUR)] * 20, ["--window=3h"], CRITICAL, "20 of 20"),
@@ -52,7 +52,7 @@ def test_thresholds(script, requests_mock, capsys, jobs, options, status, words)
 
 @pytest.mark.parametrize("words", [
     ["--x"], ["x"], ["--waiting=1h"], ["--waiting=6h,1h"], ["--waiting=1w,2w"], ["--errors=a,b"], ["--errors=50,20"],
-    ["--window=1w"], ["--least=x"], ["--wait-state=lost"], ["--prometheus=queue.txt"], ["--prometheus=/nowhere/x.prom"],
+    ["--window=1w"], ["--min-ended=x"], ["--wait-state=lost"], ["--prometheus=queue.txt"], ["--prometheus=/nowhere/x.prom"],
     ["--timeout=0"], ["--tool="]])
 def test_a_bad_command_line_is_unknown_and_sends_nothing(script, requests_mock, capsys, words):
     assert checked(script, capsys, *words)[0] == UNKNOWN
