@@ -15,6 +15,7 @@ Options:
   --keys=FILE       write the API keys of the table's accounts to FILE (CSV, mode 0600); those that are in it stay
   --create-groups   make groups that do not exist
   --undelete        bring back deleted accounts of these addresses
+  --activate        let those accounts run jobs that wait for their owners to confirm the address (user_activation_on)
   -n, --dry-run     show what would be done, change nothing
   --format=FORMAT   table, json, jsonl, csv, tsv, value or another tabulate style
   --fields=NAMES    only these fields, separated by commas
@@ -62,7 +63,7 @@ def main(argv=None):
 
     galaxy.require_admin("making accounts")
     accounts = AccountTable(galaxy, people, problems, password=password, undelete=args["--undelete"],
-                            create_groups=args["--create-groups"], keys=keys)
+                            activate=args["--activate"], create_groups=args["--create-groups"], keys=keys)
     accounts.inspect()
     with Outcome(output, FIELDS, dry_run) as outcome:
         try:

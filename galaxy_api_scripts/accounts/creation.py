@@ -92,9 +92,9 @@ class AccountTable:
     """The accounts that a table asks for, on one server. `inspect` first; `steps` are then what is to be done, in order."""
 
     def __init__(self, galaxy: Galaxy, people: list[Person], problems: Problems, *, password: str = "",
-                 undelete: bool = False, create_groups: bool = False, keys: KeysFile | None = None):
+                 undelete: bool = False, activate: bool = False, create_groups: bool = False, keys: KeysFile | None = None):
         self.galaxy, self.people, self.problems, self.keys = galaxy, people, problems, keys
-        self.password, self.undelete, self.create_groups = password, undelete, create_groups
+        self.password, self.undelete, self.activate, self.create_groups = password, undelete, activate, create_groups
         self.groups: dict[str, Group] = {}
         self.quotas: dict[str, Quota] = {}
         self.made: list[dict[str, Any]] = []        # rows of groups and quotas
@@ -172,6 +172,8 @@ class AccountTable:
                 yield Step(self._create, [one], action=CREATED)
             elif one.account["deleted"]:
                 yield Step(self._undelete, [one], action=UNDELETED)
+            if self.activate and one.account and not one.account["active"]:
+                yield Step(self._activate, [one], added="active")
         for group in self.groups.values():
             for one in people:
                 if one.groups is not None and group.name in one.groups and one.id not in group.members:
@@ -262,13 +264,19 @@ class AccountTable:
         if self.keys:
             self.keys.drop(one.email)       # that of an account that was purged
         made = create_account(self.galaxy, one.email, one.name, self.password)
-        one.account = {**dict.fromkeys(LIST_FIELDS), "id": made, "email": one.email, "username": one.name, "deleted": False}
+        one.account = {**dict.fromkeys(LIST_FIELDS), "id": made, "email": one.email, "username": one.name, "deleted": False,
+                       "active": True}
+        if self.activate:       # whether it is active by itself is told by the list of all accounts alone
+            self._activate(people)
 
     def _undelete(self, people: list[Person]) -> None:
         [one] = people
         assert one.account
         undelete_account(self.galaxy, one.id)
         one.account["deleted"] = False
+
+    def _activate(self, people: list[Person]) -> None:
+        self.galaxy.put(f"users/{people[0].id}", {"active": True})
 
     def _add_member(self, group: Group, people: list[Person]) -> None:
         add_member(self.galaxy, group.id, people[0].id)

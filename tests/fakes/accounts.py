@@ -37,6 +37,7 @@ ROUTES = """
     GET deleted_user users/deleted/(\\w+)
     POST undelete_user users/deleted/(\\w+)/undelete
     GET user users/(\\w+)
+    PUT user users/(\\w+)
     DELETE user users/(\\w+)
     GET api_key users/(\\w+)/api_key
     GET groups groups
@@ -82,6 +83,7 @@ class FakeAccounts(LoopbackServer):
     def __init__(self, polls=0):
         self.users, self.groups, self.quotas, self.roles, self.histories = {}, {}, {}, {}, {}
         self.jobs, self.keys = [], {}
+        self.confirms = False       # addresses are to be confirmed before jobs run (user_activation_on)
         self.answers, self.lost, self.deaf, self.delay, self.release = {}, Counter(), set(), 0.0, "26.1"
         self._made = 0
         self.routes = [(method, f"{method} {name}", re.compile(f"/api/{path}/?")) for method, name, path in
@@ -200,8 +202,12 @@ class FakeAccounts(LoopbackServer):
             refuse(400, "Public name must contain only lower-case letters, numbers, '.', '_' and '-'.", 400008)
         if any(one["username"] == name for one in self.users.values()):
             refuse(400, "Public name is taken; please choose another.", 400008)
-        made = self.add_user(email, name, password=body["password"])
+        made = self.add_user(email, name, password=body["password"], active=not self.confirms)
         return {**self._shown(self.users[made]), "total_disk_usage": 0.0, "nice_total_disk_usage": "0 bytes"}
+
+    def put_user(self, ask, body, which):
+        self.find(self.users, which, False).update(body)
+        return self._detailed(self.users[which])
 
     def delete_user(self, ask, body, which):
         user = self.find(self.users, which)

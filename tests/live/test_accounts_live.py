@@ -78,6 +78,8 @@ def test_accounts_from_a_table_to_their_end(run, admin, person, mark, tmp_path):
     me = requests.get(f"{admin.url}/api/users/current", headers={"x-api-key": key}, timeout=60).json()
     assert (me["email"], me["username"]) == (bob, f"{mark}-b")
 
+    admin.asked("PUT", f"users/{rows[-1]['id']}", json={"active": False})
+    assert [row["added"] for row in run(*line, "--activate")] == [["active"]] and run(*line, "--activate") == []
     [row] = run("user_create.py", f"email,groups,quota\n{ann.upper()},{mark} core,-\n{bob},,\n")
     assert (row["added"], row["removed"]) == ([], [f"group {mark} lab", f"quota {mark}"])
     assert members(admin, f"{mark} lab") == [f"{mark}-Bob"] and quota(admin, mark)[3] == []

@@ -398,6 +398,18 @@ def test_deleted_accounts_are_told_and_brought_back_on_request(run, galaxy, tabl
     assert run(user_create.main, table()) == []
 
 
+def test_accounts_that_are_to_be_confirmed_are_activated_on_request(run, galaxy, table):
+    galaxy.confirms = True
+    old = galaxy.add_user("old@example.org", active=False)
+    people = table("email\nold@example.org\nann@example.org\n")
+    assert [row["added"] for row in run(user_create.main, people)] == [[]] and not galaxy.users[old]["active"]
+    rows = run(user_create.main, "--activate", people)
+    assert [(row["name"], row["added"]) for row in rows] == [("old", ["active"]), ("ann", ["active"])]
+    assert [one["active"] for one in galaxy.users.values()] == [True] * 3
+    run(user_create.main, "--activate", table("email\nbob@example.org\n"))
+    assert galaxy.named(galaxy.users, "bob")["active"] and run(user_create.main, "--activate", people) == []
+
+
 def test_groups_are_made_on_request(run, galaxy, table):
     people = table("email,groups\nann@example.org,zebrafish\n")
     run(user_create.main, people, status=FAILED, err="no group 'zebrafish': --create-groups makes it")
