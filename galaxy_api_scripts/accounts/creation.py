@@ -97,6 +97,7 @@ class AccountTable:
         self.password, self.undelete, self.activate, self.create_groups = password, undelete, activate, create_groups
         self.groups: dict[str, Group] = {}
         self.quotas: dict[str, Quota] = {}
+        self.broken: dict[str, str] = {}        # quotas that can't be read
         self.made: list[dict[str, Any]] = []        # rows of groups and quotas
 
     def inspect(self) -> None:
@@ -105,7 +106,7 @@ class AccountTable:
         if any(one.groups is not None for one in self.people):
             self.groups = fetch_groups(self.galaxy)
         if any(one.quotas is not None for one in self.people):
-            self.quotas = fetch_quotas(self.galaxy, with_deleted=True)
+            self.quotas, self.broken = fetch_quotas(self.galaxy, {name for one in self.people for name in one.quotas or ()})
         names = {one.name for one in self.people}
         for one in self.people:
             self._find_account(one, names)
@@ -142,7 +143,9 @@ class AccountTable:
 
     def _check_quota(self, one: Person, name: str) -> None:
         quota = self.quotas.get(name)
-        if not quota:
+        if name in self.broken:
+            self.problems.note(one.line, self.broken[name])
+        elif not quota:
             amount = parse_amount(self.galaxy, name)
             if amount is None:
                 near = did_you_mean(name, self.quotas)

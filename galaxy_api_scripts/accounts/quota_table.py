@@ -83,7 +83,7 @@ class QuotaTable:
 
     def inspect(self) -> None:
         """Find quotas, users and groups. Raises `GalaxyError` for all that is wrong with the table."""
-        self.now = fetch_quotas(self.galaxy, with_deleted=True)
+        self.now, broken = fetch_quotas(self.galaxy, {row.cells["name"] for row in self.rows})
         has_users, has_groups = (any(row.cells[column] for row in self.rows) for column in ("users", "groups"))
         self.directory = Directory(self.galaxy) if has_users else None
         self.groups = {one["name"]: Group(one["id"], one["name"]) for one in self.galaxy.get("groups")} if has_groups else {}
@@ -93,6 +93,8 @@ class QuotaTable:
             if not name or lines.setdefault(name, row.line) != row.line:
                 self.problems.note(row.line, f"the quota {shorten(name, 60)!r} is in line {lines[name]} too" if name else
                                              "there is no quota's name")
+            elif name in broken:
+                self.problems.note(row.line, broken[name])
             else:
                 self.wanted[name] = self._parse(row, self.now.get(name))
         for name, quota in list(self.wanted.items()):
@@ -105,6 +107,8 @@ class QuotaTable:
                     (quota.default, quota.source) not in self.defaults:
                 self.problems.note(1, f"the quota {name!r} is not in the table, and is the default for {quota.default} "
                                       "users: name another default, or give it a row with default no")
+        for name in broken if self.delete_others else ():
+            self.problems.note(1, broken[name])
         self.problems.raise_any(FAILED)
 
     # ------------------------------------------------------------------------------------------------------ reading a row

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -49,20 +50,28 @@ def parse_amount(galaxy: Galaxy, text: str) -> int | None:
     return amount if amount <= MOST_BYTES else None
 
 
-def fetch_quotas(galaxy: Galaxy, with_deleted: bool = False) -> dict[str, Quota]:
-    """`{name: quota}` of all quotas, by a request for each; deleted ones too if wanted. `quotas?deleted=true` lists none of
-    these (26.1), `quotas/deleted` does."""
-    listed = [(False, one["id"]) for one in galaxy.get("quotas")]
-    listed += [(True, one["id"]) for one in galaxy.get("quotas/deleted")] if with_deleted else []
+def fetch_quotas(galaxy: Galaxy, names: Collection[str] = ()) -> tuple[dict[str, Quota], dict[str, str]]:
+    """`{name: quota}` of all quotas, and of the deleted ones with these `names`, by a request for each; `{name: problem}` of
+    those over which Galaxy fails (500), as over one whose group was purged (26.1).
 
-    def read(one: tuple[bool, str]) -> Quota | None:
+    `quotas?deleted=true` lists no deleted ones, `quotas/deleted` does.
+    """
+    listed = [(one["name"], one["id"], False) for one in galaxy.get("quotas")]
+    if names:
+        listed += [(one["name"], one["id"], True) for one in galaxy.get("quotas/deleted") if one["name"] in names]
+
+    def read(about: tuple[str, str, bool]) -> Quota | str:
+        name, which, is_deleted = about
         try:
-            return read_quota(galaxy, one[1], one[0])
+            return read_quota(galaxy, which, is_deleted)
         except GalaxyError as error:
-            if error.status != 500 or not one[0]:       # 26.1 fails over a deleted one of a group that is purged
+            if error.status != 500:
                 raise
-            return None
-    return {quota.name: quota for quota in ask_each(read, listed) if quota}
+        line = f"create.py KEY /api/quotas/{which}/purge" if is_deleted else f"delete.py KEY /api/quotas/{which} purge:=true"
+        return f"Galaxy fails over the quota {name!r}, perhaps because a group of it was purged: {line} takes its groups off"
+    found = {about[0]: quota for about, quota in zip(listed, ask_each(read, listed))}
+    return ({name: one for name, one in found.items() if isinstance(one, Quota)},
+            {name: one for name, one in found.items() if isinstance(one, str)})
 
 
 def read_quota(galaxy: Galaxy, quota_id: str, is_deleted: bool = False) -> Quota:

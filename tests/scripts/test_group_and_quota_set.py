@@ -286,6 +286,16 @@ def test_a_table_of_quotas_with_mistakes_is_refused_whole(run, galaxy, script, c
     assert galaxy.writes() == []
 
 
+def test_a_quota_over_which_galaxy_fails_stands_in_the_way_only_where_it_is_asked_for(run, galaxy):
+    """As over one whose group was purged."""
+    one = galaxy.named(galaxy.quotas, "other")
+    galaxy.answers[f"GET /api/quotas/{one['id']}"] = (500, b"Internal Server Error")
+    assert [row["name"] for row in run(quota_set.main, "name,amount\nlarge,5 GB\n")] == ["large"]
+    for table, options in (("name\nother\n", []), ("name\nlarge\nold\n", ["--delete-others"])):
+        run(quota_set.main, table, *options, status=FAILED, err=f"delete.py KEY /api/quotas/{one['id']} purge:=true")
+        assert galaxy.writes() == []
+
+
 def test_a_quota_can_be_for_disks_with_a_label(run, galaxy):
     run(quota_set.main, "name,amount,source,default\nslow,1 TB,slow disks,registered\n")
     made = galaxy.named(galaxy.quotas, "slow")
