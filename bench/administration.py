@@ -7,8 +7,8 @@ Usage:
 Options:
   --users=N            of the fake Galaxy  [default: 3000]
   --histories=N        of the fake Galaxy  [default: 20000]
-  --delay=SECONDS      that it takes for a request  [default: 0.02]
-  --row-delay=SECONDS  and for each history in an answer  [default: 0.002]
+  --delay=SECONDS      that it takes for a request  [default: 0.01]
+  --row-delay=SECONDS  and for each history in an answer  [default: 0.001]
   --live=N             of histories made on a real Galaxy, 0 for none  [default: 200]
   -h, --help           show this help
   --version            show the version

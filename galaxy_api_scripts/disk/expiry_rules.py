@@ -32,8 +32,12 @@ class Owners:
 
 
 def fetch_owners(galaxy: Galaxy, everybody: bool) -> Owners:
-    """Everybody's account, or that of the key alone."""
-    return Owners(galaxy.pages("users") if everybody else [galaxy.current_user()])
+    """Everybody's account, or that of the key alone. Raises `GalaxyError` for a list without the key's own user."""
+    user = galaxy.current_user()
+    owners = Owners(galaxy.pages("users") if everybody else [user])
+    if user["id"] not in owners.emails:
+        raise GalaxyError(f"{galaxy.base}/api/users: the list lacks {user.get('email')}, so it is not that of all users")
+    return owners
 
 
 @dataclass(frozen=True)

@@ -52,9 +52,10 @@ class Warnings:
         while batch := list(itertools.islice(groups, at_once)):
             paths = {owner: messages.path(self.ledger.name, number, owner) for owner, _ in batch}
             self.ledger.note_mails(paths)
-            for owner, rows in batch if not self.ledger.dry_run else ():
-                text = messages.compose(owner, rows, delete_on[:10], f"{self.ledger.name} {number}")
-                messages.write(paths[owner], text)
+            texts = [(paths[owner], messages.compose(owner, rows, delete_on[:10], f"{self.ledger.name} {number}"))
+                     for owner, rows in batch]
+            for _ in do_each(lambda each: messages.write(*each), texts if not self.ledger.dry_run else []):
+                pass        # several at once, since each waits for the disk
             ids = [row["id"] for _, rows in batch for row in rows]
             self.ledger.note(ids, WARNED, state=WARNED, warned=self.ledger.now())
             yield from (describe(row, WARNED, date=delete_on) for _, rows in batch for row in rows)

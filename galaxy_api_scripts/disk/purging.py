@@ -37,13 +37,18 @@ class Found:
 def iter_found(galaxy: Galaxy, histories: Iterator[dict[str, Any]], before: str | None,
                on_error: Callable[[str, GalaxyError], object]) -> Iterator[Found]:
     """Yield, of each history that has any, the deleted datasets, last changed before `before`."""
-    with_some = (one for one in histories if not one["purged"] and not one["archived"]
-                 and (one.get("contents_active") or {}).get("deleted", 1))
+    with_some = [one for one in histories if not one["purged"] and not one["archived"] and _has_deleted(one)]
     for history, outcome in do_each(functools.partial(find_deleted, galaxy, before), with_some):
         if isinstance(outcome, GalaxyError):
             on_error(history["id"], outcome)
         elif outcome.sizes:
             yield outcome
+
+
+def _has_deleted(history: dict[str, Any]) -> bool:
+    """Whether there may be a deleted dataset in a history, purged or not."""
+    counts = history.get("contents_active")
+    return not isinstance(counts, dict) or counts.get("deleted") != 0
 
 
 def iter_active_histories(galaxy: Galaxy, everybody: bool) -> Iterator[dict[str, Any]]:
@@ -56,9 +61,13 @@ def find_deleted(galaxy: Galaxy, before: str | None, history: dict[str, Any]) ->
     """The datasets of one history that are deleted and not purged. What Galaxy does not tell is left alone."""
     found = Found(history)
     for one in galaxy.pages(f"histories/{history['id']}/contents", CONTENTS):
-        if one.get("history_content_type") == "dataset" and one.get("deleted") is True and one.get("purged") is False and (
-                before is None or parse_time(one["update_time"]) < parse_time(before)):
-            found.sizes[one["id"]] = int(one.get("file_size") or 0)
+        if one["history_content_type"] != "dataset":
+            continue
+        state, size = (one["deleted"], one["purged"]), one.get("file_size") or 0
+        if not all(isinstance(word, bool) for word in state) or not isinstance(size, int):
+            raise GalaxyError(f"dataset {one['id']}: Galaxy does not tell whether it is deleted, so it is left alone")
+        if state == (True, False) and (before is None or parse_time(one["update_time"]) < parse_time(before)):
+            found.sizes[one["id"]] = size
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from common import Galaxy, GalaxyError
 from galaxy_api_scripts.disk.facts import iter_histories
 from galaxy_api_scripts.sizes import format_size
-from galaxy_api_scripts.together import do_each
+from galaxy_api_scripts.together import ask_each
 
 Row = dict[str, Any]
 FIELDS = {"user": ["user", "bytes", "size", "quota", "quota_percent", "id"],
@@ -18,16 +18,22 @@ HISTORY_KEYS = "id,name,user_id,username,size,update_time,deleted,purged"
 ONLY_STORE = "default"      # Galaxy names none where there is one disk
 
 
-def measure(galaxy: Galaxy, by: str, everybody: bool, limit: int | None) -> list[Row]:
-    """Rows of FIELDS, the largest first, `limit` of them, which are all that is kept in memory. Raises `GalaxyError`."""
-    rows = {"user": by_user, "history": by_history, "store": by_store}[by](galaxy, everybody)
-    if limit is None:
-        return sorted(rows, key=_order)
-    return heapq.nsmallest(limit, rows, key=_order)
+def measure(galaxy: Galaxy, by: str, everybody: bool, limit: int | None) -> Iterator[Row]:
+    """Yield rows of FIELDS, the largest first, `limit` of them, which are all that is kept in memory, as small as can be.
+    Raises `GalaxyError`, also for a user who has gone since the list was made."""
+    names = [name for name in FIELDS[by] if name != "size"]
+    count, users = names.index("bytes"), dict[str, str]()      # each user's name once
+    rows = (tuple(users.setdefault(row[name], row[name]) if name == "user" else row[name] for name in names)
+            for row in {"user": by_user, "history": by_history, "store": by_store}[by](galaxy, everybody))
 
+    def order(row: tuple[Any, ...]) -> Any:
+        return -row[count], str(row[0]), str(row[-1])
 
-def _order(row: Row) -> Any:
-    return -row["bytes"], str(row.get("user") or row.get("store") or ""), str(row.get("id") or "")
+    chosen = sorted(rows, key=order) if limit is None else heapq.nsmallest(limit, rows, key=order)
+    chosen.reverse()
+    while chosen:
+        row: Row = dict(zip(names, chosen.pop()))
+        yield {name: format_size(row["bytes"]) if name == "size" else row[name] for name in FIELDS[by]}
 
 
 def iter_users(galaxy: Galaxy, everybody: bool) -> Iterator[Row]:
@@ -39,7 +45,7 @@ def by_user(galaxy: Galaxy, everybody: bool) -> Iterator[Row]:
     """A row for each user: what counts for the quota. Galaxy tells it of one user at a time (26.1)."""
     for user, about in _ask_of_each(galaxy, everybody, "{}"):
         count = _bytes(about, f"users/{user['id']}")
-        yield {"user": user.get("email") or user.get("username"), "bytes": count, "size": format_size(count),
+        yield {"user": user.get("email") or user.get("username"), "bytes": count,
                "quota": about.get("quota"), "quota_percent": about.get("quota_percent"), "id": user["id"]}
 
 
@@ -49,7 +55,7 @@ def by_history(galaxy: Galaxy, everybody: bool) -> Iterator[Row]:
     for about in iter_histories(galaxy, everybody, {"q": "deleted", "qv": "None"}, HISTORY_KEYS):
         if not about.get("purged"):
             count = about["size"]
-            yield {"name": about["name"], "user": about.get("username"), "bytes": count, "size": format_size(count),
+            yield {"name": about["name"], "user": about.get("username"), "bytes": count,
                    "update_time": about["update_time"], "deleted": about["deleted"], "id": about["id"]}
 
 
@@ -65,19 +71,12 @@ def by_store(galaxy: Galaxy, everybody: bool) -> Iterator[Row]:
         counts = [row["bytes"] for row in by_user(galaxy, everybody)]
         totals, users = {ONLY_STORE: sum(counts)}, {ONLY_STORE: sum(count > 0 for count in counts)}
     for name, count in totals.items():
-        yield {"store": name, "bytes": count, "size": format_size(count), "users": users[name]}
+        yield {"store": name, "bytes": count, "users": users[name]}
 
 
 def _ask_of_each(galaxy: Galaxy, everybody: bool, path: str) -> Iterator[tuple[Row, Any]]:
-    """Each user with the answer of `users/` and `path`; who is gone by then is left out."""
-    def ask(user: Row) -> Any:
-        return galaxy.get_or_none(f"users/{path.format(user['id'])}", absent=(400, 404))
-
-    for user, about in do_each(ask, iter_users(galaxy, everybody)):
-        if isinstance(about, GalaxyError):
-            raise about
-        if about is not None:
-            yield user, about
+    """Each user with the answer of `users/` and `path`."""
+    yield from ask_each(lambda user: (user, galaxy.get(f"users/{path.format(user['id'])}")), iter_users(galaxy, everybody))
 
 
 def _bytes(answer: Any, path: str) -> int:

@@ -194,7 +194,7 @@ class AdministeredGalaxy(LoopbackServer):
         return [{"object_store_id": "fast", "total_disk_usage": self.users[which]["total_disk_usage"]}]
 
     def get_histories(self, ask, query):
-        everybody = query.get("all") == ["true"]
+        everybody = query.get("all") in (["true"], ["True"])
         if everybody and not ask.user["is_admin"]:
             return ask.refuse(403, "Only admins can query all histories", 403006)
         filters = dict(zip(query.get("q", []), query.get("qv", [])))

@@ -759,5 +759,5 @@ def history_expire(galaxy, run):
 def dataset_purge(galaxy, run):
     dataset = galaxy.create_dataset("a", b"abc")
     galaxy.datasets[dataset]["deleted"] = True
-    assert run("--format=value", "--fields=datasets,bytes,action", KEY, galaxy.url) == "1\t3\tpurged\n"
+    assert run("--timeout=3", "--format=value", "--fields=datasets,bytes,action", KEY, galaxy.url) == "1\t3\tpurged\n"
     assert galaxy.datasets[dataset]["purged"]

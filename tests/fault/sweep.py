@@ -355,7 +355,8 @@ def is_believed(script, mode, only_reads):
             or script == "workflow_delete.py" and mode in NOTHING
             or script == "job_cancel.py" and mode == "json []"
             or script == "invocation_show.py" and mode.startswith("status 40")
-            or mode in ("json []", "json paths") and (only_reads or script == "tool_update.py"))
+            or mode in ("json []", "json paths") and (
+                only_reads or script in ("tool_update.py", "history_expire.py", "dataset_purge.py")))
 
 
 # ------------------------------------------------------------------------------------------------------------ all of it

@@ -2,11 +2,13 @@
 import contextlib
 import importlib
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 from fakes import KEY
+from fakes.administration import AdministeredGalaxy
 from fakes.roads import FarRoad
 
 from common import Galaxy, GalaxyError
@@ -83,3 +85,23 @@ def test_far_rows_hand_our_transfers_on(load, tmp_path):
     setting = far.Setting(None, tmp_path, None, 4, 1)
     assert (setting.options(), setting.options(6)) == ([], ["--transfers=6"])
     assert setting._replace(transfers=2).options(6) == ["--transfers=2"]
+
+
+def test_lists_of_an_administrator_cost_few_requests(load, script, capsys, tmp_path):
+    """A sample of bench/administration.py: its requests, not its times."""
+    administration = load("administration")
+    with AdministeredGalaxy(users=30) as galaxy:
+        galaxy.now = datetime.now(timezone.utc)
+        galaxy.fill(1200)
+        shared = sum(one["slug"] is not None for one in galaxy.histories.values())
+        for name, options, behind, count in (
+                ("disk_usage", [], [], 1 + 1 + 1 + 30), ("disk_usage", ["--by=history"], [], 1 + 3),
+                ("history_expire", ["--warn", f"--mails={tmp_path}/m"], [tmp_path / "expiry.db"], 5 + 2 + shared),
+                ("history_expire", ["--delete"], [tmp_path / "expiry.db"], 5)):
+            galaxy.asked.clear()
+            assert script(importlib.import_module(name).main, *options, KEY, galaxy.url, *behind) == 0
+            assert len(galaxy.asked) == count, galaxy.lines
+    assert administration.row("disk_usage", ["--by=history", "--own"], 4, (1.0, 30e6), (4.0, 0)) == [
+        "`disk_usage.py --by=history`", 4, "1.0", "4.0", "0.25", "0.33 met", "30"]
+    assert len(list((tmp_path / "m").iterdir())) == 30
+    capsys.readouterr()
