@@ -100,8 +100,9 @@ def _make_query(galaxy: Galaxy, wanted: JobFilter, user: dict[str, Any], now: da
     if user.get("is_admin"):
         query["view"] = "admin_job_list"
     else:
-        for option, value in (("--user", wanted.user), ("--destination", wanted.destination)):
-            if value is not None and (option, value) != ("--user", user.get("email")):
+        is_own = wanted.user in (None, *(user.get(name) for name in ("email", "username", "id")))
+        for option, value in (("--user", None if is_own else wanted.user), ("--destination", wanted.destination)):
+            if value is not None:
                 galaxy.require_admin(f"{option}={value}")
     if set(wanted.states) < set(ALL_STATES):
         query["state"] = list(wanted.states)

@@ -51,9 +51,10 @@ def test_a_user_who_does_not_exist_is_told(requests_mock):
         selected(JobFilter(user="nobody"))
 
 
-def test_ones_own_jobs_without_an_administrators_key(requests_mock):
+@pytest.mark.parametrize("name", ["email", "username", "id"])
+def test_ones_own_jobs_without_an_administrators_key(requests_mock, name):
     queue = Queue(requests_mock, a_job("mine"), a_job("other", user_id="c1"), user=PERSON)
-    jobs = list(select_jobs(Galaxy(KEY, URL), JobFilter(user=PERSON["email"]), NOW))
+    jobs = list(select_jobs(Galaxy(KEY, URL), JobFilter(user=PERSON[name]), NOW))
     assert [(job["id"], job["user"]) for job in jobs] == [("mine", PERSON["email"])]
     assert all("view" not in page and "user_id" not in page for page in queue.pages)
 
