@@ -368,7 +368,7 @@ def _split_line(argv: list[str], usage: str, pattern: str, legacy: bool) -> tupl
             most = max(len(re.findall(r"\b[A-Z][A-Z_0-9]*\b", line)) for line in pattern.replace("Usage", "").splitlines())
             if not any(word.startswith("-") for word in positionals[most:]):       # a mistyped option is not ignored
                 positionals = positionals[:most]
-    empty = [name for name, value in options if takes_value[name] and not value.removeprefix("\0").strip()]
+    empty = [name for name, value in options if takes_value[name] and re.fullmatch(r"[\s\0,]*", value)]     # "$A,$B"
     if empty:
         raise _bad_line(f"{empty[0]} is empty: is a variable unset?", pattern)
     return [word for name, value in options for word in [name] + [value.removeprefix("\0")] * takes_value[name]], positionals

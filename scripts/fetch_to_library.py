@@ -62,6 +62,7 @@ from galaxy_api_scripts.datasets.upload import post_fetch
 from galaxy_api_scripts.libraries.contents import find_library, open_folder
 from galaxy_api_scripts.libraries.fill import FillStep, LibraryFill, iter_files
 from galaxy_api_scripts.libraries.uploads import exclusive_run
+from galaxy_api_scripts.yaml_files import load_yaml
 
 LIBRARY_WORDS = ("name", "description", "synopsis")
 
@@ -151,12 +152,7 @@ def require_permission(galaxy, destination):
 
 def read_target(name):
     """Return the target that the file describes; raise a usage error if it describes none."""
-    import yaml
-    try:
-        target = yaml.safe_load(read_text(name))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        raise GalaxyError(f"{name}: not YAML{f', line {mark.line + 1}' if mark else ''}", USAGE) from None
+    target = load_yaml(read_text(name), name)
     if not isinstance(target, dict):
         raise GalaxyError(f"{name}: expected a mapping with destination and items", USAGE)
     destination = target.get("destination")

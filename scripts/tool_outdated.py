@@ -37,12 +37,13 @@ def main(argv=None):
 
     galaxy.current_user()
     installed = Installed(galaxy)
+    installed.require_known(targets, words)
     keys = installed.select(targets) if words else installed.repositories
     rows, failures = [], 0
     for (host, owner, name), outcome in installed.outdated(keys):
         if isinstance(outcome, GalaxyError):
             failures += bool(report_error(f"{owner}/{name}: {outcome}"))
-        elif outcome:
+        elif outcome["installed"] != outcome["latest"]:
             rows.append({"owner": owner, "name": name, **outcome, "tool_shed": host})
     print_found(sorted(rows, key=lambda row: (row["owner"], row["name"])), output, FIELDS)
     return DONE if not failures else FAILED if failures == len(keys) else SOME_FAILED

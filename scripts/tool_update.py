@@ -10,8 +10,8 @@ Arguments:
   LIST                   only these: a YAML file as tool_install.py has it, or OWNER/NAME; by default all that are installed
 
 Options:
-  --uninstall-old        then uninstall the older revisions: workflows and histories that name their tools' versions can't
-                         run them any more
+  --uninstall-old        uninstall all revisions but the latest, once that is installed: workflows and histories that name
+                         their tools' versions can't run them any more
   --repository-deps=YES  install the repositories that these depend on: yes or no  [default: yes]
   --resolver-deps=YES    install the packages (Conda) that the tools need: yes or no  [default: yes]
   --tool-deps=YES        install Tool Shed packages (from before Conda): yes or no  [default: no]
@@ -54,11 +54,14 @@ def main(argv=None):
 
     galaxy.require_admin("updating tools")
     installed = Installed(galaxy)
-    codes, newer, before = [], [], {}
+    installed.require_known(targets, words)
+    codes, newer, before, current = [], [], {}, {}
     for key, outcome in installed.outdated(installed.select(targets) if words else installed.repositories):
         if isinstance(outcome, GalaxyError):
             codes.append(report_error(f"{'/'.join(key[1:])}: {outcome}", outcome.exit_code))
-        elif outcome:
+        elif outcome["installed"] == outcome["latest"]:
+            current[key] = outcome["latest"]
+        else:
             before[key] = outcome["installed"]
             newer.append((key, outcome["latest"]))
     sections = installed.sections() if newer else {}
@@ -77,14 +80,21 @@ def main(argv=None):
         yield from (row_of(job, record) for job, record in install_jobs(installer, plan, codes))
         for job in plan.done if uninstall_old else []:
             yield from map(old_row, uninstall_each(galaxy, old_records(galaxy, job), codes))
+        yield from map(old_row, uninstall_each(galaxy, left, codes))
 
     def old_row(record):
         return {**uninstall_row(record), "installed": None}
 
-    rows, count = update(), len(plan.jobs) + len(codes)
+    left = []       # by a run that was killed, or did not uninstall
+    for old in installed.superseded(current) if uninstall_old else []:
+        if isinstance(old, GalaxyError):
+            codes.append(report_error(str(old), old.exit_code))
+        else:
+            left += old
+    rows, count = update(), len(plan.jobs) + len(codes) + len(left)
     if dry_run:
         rows = [*map(row_of, plan.jobs), *(old_row(record) for job in plan.jobs if uninstall_old
-                                           for record in old_records(galaxy, job))]
+                                           for record in old_records(galaxy, job)), *map(old_row, left)]
     print_found(rows, output, COLUMNS)
     return combine_exit_codes(codes, [""] * count)
 

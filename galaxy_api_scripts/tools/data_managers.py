@@ -19,7 +19,8 @@ from common import (
 from galaxy_api_scripts.checkpoint import Checkpoint, send_once
 from galaxy_api_scripts.datasets.target_history import create_history
 from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, job_stderr
-from galaxy_api_scripts.tools.repository_list import check_keys, load_yaml
+from galaxy_api_scripts.tools.repository_list import check_keys
+from galaxy_api_scripts.yaml_files import load_yaml
 
 HISTORY = "Data managers"       # in which their jobs run
 SOURCE_TABLE = "all_fasta"      # whose data managers run first: others index what is in it
@@ -55,7 +56,7 @@ class DataManagerRun:
 
 def read_runs(path: str) -> list[DataManagerRun]:
     """The runs that a list describes, those first whose data managers others read from. Raises a usage error."""
-    content = load_yaml(read_text(path), path)
+    content = load_yaml(read_text(path), path, as_texts=True)
     if not isinstance(content, dict) or not isinstance(content.get("data_managers"), list):
         raise GalaxyError(f"{path}: no list of data managers: expected `data_managers:`, and below it an entry `- id: ...` "
                           "with `params:` for each", USAGE)

@@ -23,6 +23,7 @@ from common import (
 )
 from galaxy_api_scripts.checkpoint import Checkpoint, find_sent, send_once
 from galaxy_api_scripts.tools.install_plan import NEW, InstallPlan, Job
+from galaxy_api_scripts.tools.installed import ENDED
 from galaxy_api_scripts.tools.repository_list import DEPENDENCY_KEYS
 from galaxy_api_scripts.tools.toolshed import (
     DEACTIVATED,
@@ -37,7 +38,6 @@ from galaxy_api_scripts.tools.toolshed import (
 from galaxy_api_scripts.transfers import UP, TransferPool
 
 MOST_AT_ONCE = 10       # each installation keeps one of Galaxy's threads busy for minutes
-ENDED = (INSTALLED, DEACTIVATED, UNINSTALLED, ERROR)
 NEW_SECONDS = 60        # that a record may be new while nothing else is being installed: nobody installs it
 DEPENDENCY_OPTIONS = dict(zip(DEPENDENCY_KEYS, ("--repository-deps", "--resolver-deps", "--tool-deps")))
 LOAD_SECONDS = 180      # for each of Galaxy's web processes to load new tools, which takes long where there are thousands

@@ -4,12 +4,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from common import Galaxy, GalaxyError, report_error, show
+from common import TRY_LATER, Galaxy, GalaxyError, did_you_mean, report_error, show
 from galaxy_api_scripts.tools.repository_list import Target
-from galaxy_api_scripts.tools.toolshed import INSTALLED, UNINSTALLED, Repository, get_list, known_sheds, uninstall_record
+from galaxy_api_scripts.tools.toolshed import (
+    DEACTIVATED,
+    ERROR,
+    INSTALLED,
+    UNINSTALLED,
+    Repository,
+    get_list,
+    known_sheds,
+    uninstall_record,
+)
 from galaxy_api_scripts.transfers import UP, TransferPool
 
 LOOKS_AT_ONCE = 4       # into the Tool Sheds
+ENDED = (INSTALLED, DEACTIVATED, UNINSTALLED, ERROR)
 Record = dict[str, Any]
 Key = tuple[str, str, str]      # host, owner and name of a repository
 
@@ -56,21 +66,52 @@ class Installed:
                                                           record["installed_changeset_revision"])]
         return {key: records for key, records in selected.items() if records}
 
-    def knows(self, target: Target) -> bool:
-        """Whether Galaxy has a record of a target's repository, be it uninstalled."""
-        return any((record["owner"], record["name"]) == (target.owner, target.name)
-                   and target.shed in ("", record["tool_shed"]) for record in self.records)
+    def require_known(self, targets: Iterable[Target], words: Iterable[str], is_gone_known: bool = False) -> None:
+        """Raise `GalaxyError` for one of the targets that the `words` of a command line name, and that is not among the
+        repositories; nor, if `is_gone_known`, was ever installed."""
+        known = self.records if is_gone_known else [one for records in self.repositories.values() for one in records]
+        words, lack = list(words), "has never had" if is_gone_known else "has not installed"
+        for target in targets:
+            if target.where in words and not any(_is_of(record, target) for record in known):
+                names = [f"{one['owner']}/{one['name']}" + f"/{one['changeset_revision']}" * bool(target.revision)
+                         for one in known]
+                raise GalaxyError(f"{self.galaxy.base} {lack} the repository {target}"
+                                  f"{did_you_mean(str(target), names) or ': tool_installed.py lists what it has'}")
 
-    def outdated(self, keys: Iterable[Key]) -> Iterator[tuple[Key, dict[str, str] | GalaxyError | None]]:
-        """For each of the repositories the newest revision that is `installed` and the `latest` of its Tool Shed, None where
-        they are the same, or the error of its Tool Shed."""
-        def look(key: Key) -> dict[str, str] | None:
+    def unsettled(self, targets: Iterable[Target]) -> Iterator[GalaxyError]:
+        """An error for each revision of the targets that Galaxy is still installing."""
+        targets = list(targets)
+        for record in self.records:
+            if record["status"] not in ENDED and any(_is_of(record, target) for target in targets):
+                yield GalaxyError(f"{record['owner']}/{record['name']}, revision {record['changeset_revision']}, is being "
+                                  f"installed (its status is {record['status']}): try again later; if the status does not "
+                                  "change, tool_install.py --repair installs it again", TRY_LATER)
+
+    def superseded(self, latest: dict[Key, str]) -> Iterator[list[Record] | GalaxyError]:
+        """For each of the repositories of which another revision than the `latest` is installed, too, the records of those,
+        or an error where Galaxy has not loaded the tools of the latest one."""
+        others = {key: [record for record in self.repositories[key] if record["changeset_revision"] != revision]
+                  for key, revision in latest.items()}
+        tools = get_list(self.galaxy, "tools", {"in_panel": "false"}) if any(others.values()) else []
+        origins = [tool.get("tool_shed_repository") for tool in tools]
+        loaded = {(*key_of(origin), origin["changeset_revision"]) for origin in origins if origin}
+        for key, records in others.items():
+            if records and (*key, latest[key]) not in loaded and any(one[:3] == key for one in loaded):
+                yield GalaxyError(f"{'/'.join(key[1:])}: the older revisions stay, since Galaxy has loaded none of the "
+                                  f"tools of the latest one, {latest[key]}")
+            elif records:
+                yield records
+
+    def outdated(self, keys: Iterable[Key]) -> Iterator[tuple[Key, dict[str, str] | GalaxyError]]:
+        """For each of the repositories the newest revision that is `installed` and the `latest` of its Tool Shed, which may
+        be the same, or the error of its Tool Shed."""
+        def look(key: Key) -> dict[str, str]:
             if key[0] not in self.sheds:
                 raise GalaxyError(f"{'/'.join(key)}: Galaxy no longer knows this Tool Shed")
             offered = Repository(self.sheds[key[0]], *key[1:]).revisions()
             revisions = [record["changeset_revision"] for record in self.repositories[key]]
             if offered[-1] in revisions:
-                return None
+                return {"installed": offered[-1], "latest": offered[-1]}
             ordered = [revision for revision in offered if revision in revisions]
             return {"installed": (ordered or revisions)[-1], "latest": offered[-1]}
 
@@ -88,6 +129,11 @@ def print_found(rows: Iterable[Record], output: dict[str, Any], columns: list[st
         if not rows:
             return
     show(rows, output["format"], output["fields"] or columns)
+
+
+def _is_of(record: Record, target: Target) -> bool:
+    return ((record["owner"], record["name"]) == (target.owner, target.name) and target.shed in ("", record["tool_shed"])
+            and target.revision in ("", record["changeset_revision"], record["installed_changeset_revision"]))
 
 
 def uninstall_row(record: Record, section: str | None = None) -> Record:

@@ -9,6 +9,7 @@ from typing import Any
 
 from common import USAGE, GalaxyError, bool_option, did_you_mean, read_text, shorten
 from galaxy_api_scripts.tools.toolshed import shed_host
+from galaxy_api_scripts.yaml_files import load_yaml
 
 DEPENDENCY_KEYS = ("install_repository_dependencies", "install_resolver_dependencies", "install_tool_dependencies")
 SECTION_KEYS = {"tool_panel_section_label", "tool_panel_section_id"}
@@ -93,7 +94,7 @@ def parse_list(text: str, where: str) -> list[Target]:
 
     All values are read as the texts that they are, so that a revision of digits alone is no number.
     """
-    content = load_yaml(text, where)
+    content = load_yaml(text, where, as_texts=True)
     if isinstance(content, dict) and content.keys() & {"a_galaxy_workflow", "steps", "$graph"}:
         raise GalaxyError(f"{where}: it is a workflow: --workflow={where} takes the tools of one", USAGE)
     if not isinstance(content, dict) or not isinstance(content.get("tools"), list):
@@ -139,18 +140,6 @@ def _text(entry: dict[str, Any], key: str, place: str) -> str:
     if not isinstance(value, str):
         raise GalaxyError(f"{place}: {key}: expected one value", USAGE)
     return "" if value in NO_VALUE else value.strip()
-
-
-def load_yaml(text: str, where: str) -> Any:
-    """The content of a YAML text, each scalar as a text; a usage error for what is none."""
-    import yaml
-    try:
-        return yaml.load(text, Loader=yaml.BaseLoader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or "too deep"
-        raise GalaxyError(f"{where}: not YAML{f', line {mark.line + 1}' if mark else ''}: {shorten(str(problem), 80)}",
-                          USAGE) from None
 
 
 def check_keys(content: dict[str, Any], known: tuple[str, ...], where: str) -> None:

@@ -11,7 +11,7 @@ import yaml
 from fakes import KEY, URL
 from fakes.sheds import HOST, NEW, OLD, Sheds
 
-from common import FAILED, SOME_FAILED, USAGE
+from common import FAILED, SOME_FAILED, TRY_LATER, USAGE
 
 
 @pytest.fixture
@@ -55,7 +55,9 @@ def test_a_list_of_what_is_installed_installs_nothing(run, sheds, type_in, tmp_p
 def test_what_is_outdated(run, sheds):
     sheds.add(revision=OLD)
     assert run(tool_outdated.main, "--format=value") == (0, f"demo\ttally\t{OLD}\t{NEW}\t{HOST}\n", "")
-    assert run(tool_outdated.main, "--format=value", "demo/other") == (0, "", "")
+    for main in (tool_outdated.main, tool_update.main):
+        status, out, err = run(main, "demo/tall")
+        assert (status, out) == (FAILED, "") and "has not installed the repository demo/tall: did you mean demo/tall" in err
     sheds.add(revision=NEW)
     assert run(tool_outdated.main) == (0, "", "")
     assert json.loads(run(tool_outdated.main, "--format=json")[1]) == [] and sheds.writes() == []
@@ -90,6 +92,20 @@ def test_the_old_one_is_uninstalled_if_asked_once_the_new_one_is_there(run, shed
     assert sheds.installed() == [("tally", NEW)]
 
 
+def test_an_old_one_that_an_earlier_run_left_is_uninstalled(run, sheds):
+    sheds.add(revision=OLD)
+    sheds.add(revision=NEW)
+    line = f"uninstall\tdemo\ttally\t{OLD}\t\t\n"
+    assert run(tool_update.main) == (0, "", "")
+    assert run(tool_update.main, "--uninstall-old", "-n") == (0, line, "") and sheds.writes() == []
+    sheds.mock.get(f"{URL}/api/tools?in_panel=false", json=lambda *_: sheds.list_tools(*_)[:1])
+    status, out, err = run(tool_update.main, "--uninstall-old")
+    assert (status, out) == (FAILED, "") and "demo/tally: the older revisions stay" in err and sheds.writes() == []
+    sheds.mock.get(f"{URL}/api/tools?in_panel=false", json=sheds.list_tools)
+    assert run(tool_update.main, "--uninstall-old") == (0, line, "") and sheds.installed() == [("tally", NEW)]
+    assert run(tool_update.main, "--uninstall-old") == (0, "", "")
+
+
 def test_the_old_one_stays_if_the_new_one_fails_or_is_not_loaded(run, sheds):
     sheds.add(revision=OLD)
     sheds.ends["tally"] = "Error", "no space"
@@ -121,6 +137,19 @@ def test_uninstall_what_galaxy_has_never_had(run, sheds, type_in):
     assert (status, out) == (FAILED, "") and "has never had the repository demo/tallly: did you mean demo/tally?" in err
     type_in("tools: [{name: tallly, owner: demo}]\n")
     assert run(tool_uninstall.main, "-") == (0, "", "") and sheds.writes() == []
+
+
+def test_uninstall_of_what_is_being_installed_a_revision_that_never_was_and_a_tool(run, sheds):
+    sheds.add("Cloning")
+    status, out, err = run(tool_uninstall.main, "demo/tally")
+    assert (status, out) == (TRY_LATER, "") and f"demo/tally, revision {NEW}, is being installed (its status is Clon" in err
+    sheds.add(revision=OLD)
+    status, out, err = run(tool_uninstall.main, "demo/tally")
+    assert status == SOME_FAILED and OLD in out and "Cloning" in err
+    status, out, err = run(tool_uninstall.main, "demo/tally/912d014682f2")
+    assert (status, out) == (FAILED, "") and "has never had the repository demo/tally/912d014682f2: did you mean" in err
+    status, out, err = run(tool_uninstall.main, f"{HOST}/repos/demo/tally/tally/0.9")
+    assert (status, out) == (USAGE, "") and "give its name, demo/tally" in err and len(sheds.deleted) == 1
 
 
 def test_one_that_stays_installed_is_told(run, sheds):

@@ -76,7 +76,7 @@ def test_output_is_chosen_by_both_options_or_none(path):
 def test_an_option_given_empty_is_refused_as_an_unset_variable(path):
     usage = ast.get_docstring(ast.parse(path.read_text("utf-8")), clean=False)
     for name in re.findall(r"--?[\w-]+(?=[ =][A-Z])", " ".join(options_of(path))):
-        for words in ([name, ""], [name, " "], [f"{name}="][:name.startswith("--")]):
+        for words in ([name, ""], [name, " "], [name, " ,"], [f"{name}="][:name.startswith("--")]):
             if words:
                 with pytest.raises(GalaxyError, match=f"^{name} is empty: is a variable unset") as refused:
                     arguments(usage, [*words, "x", "x"])

@@ -61,13 +61,21 @@ tools:
     ("tools: [{name: a, owner: c, revisions: {a: b}}]\n", "revisions: expected a list"),
     ("tools: [{name: [a], owner: c}]\n", "entry 1: name: expected one value"),
     ("tools: [{name: a, owner: c, install_tool_dependencies: maybe}]\n", "install_tool_dependencies: 'maybe' is neither"),
-    ("tools: &a [*a]\n", "not YAML, line 1"),
+    ("tools: &a [*a]\n", "entry 1: expected `name:` and `owner:`, not '[[...]]'"),
+    ("tools: [{name: a, owner: c}]\ntools: [{name: b, owner: c}]\n", "line 2: 'tools' is there twice"),
+    ("tools:\n- name: a\n  owner: c\n  name: b\n", "line 4: 'name' is there twice"),
+    ("tools:\n- &a\n  <<: *a\n  name: b\n", "it has no owner"),
     ("[" * 5000, "not YAML"),
 ])
 def test_what_is_no_list_is_refused_in_one_line(text, words):
     with pytest.raises(GalaxyError) as refused:
         parse_list(text, "tools.yml")
     assert refused.value.exit_code == USAGE and words in str(refused.value) and "secretsecret" not in str(refused.value)
+
+
+def test_merges_and_anchors():
+    text = f"tools:\n- &a {{name: a, owner: c, revisions: [{OLD}], tool_panel_section_label: A}}\n- {{<<: *a, name: 010}}\n"
+    assert [(str(one), one.label) for one in parse_list(text, "tools.yml")] == [(f"c/a/{OLD}", "A"), (f"c/010/{OLD}", "A")]
 
 
 def test_names_of_a_command_line():
