@@ -74,9 +74,24 @@ def ask_each(call: Callable[[T], R], items: Iterable[T], most: int = AT_ONCE) ->
 
 def do_each(work: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, R | GalaxyError]]:
     """Each of many `items`, in their order, with `work(item)`, or with the `GalaxyError` that it raised: some at once, as
-    `ask_together` has them. After another error, and where the server can't be reached (TRY_LATER), no other begins."""
-    attempt = functools.partial(_attempt, work)
-    yield from map(attempt, items) if _most == 1 else ask_each(attempt, items, _most)
+    `ask_together` has them. After another error, and where the server can't be reached (TRY_LATER), no other begins, and
+    those that have ended come before it is raised."""
+    if _most == 1:
+        yield from map(functools.partial(_attempt, work), items)
+        return
+    ended: dict[int, tuple[T, R | GalaxyError]] = {}
+
+    def attempt(numbered: tuple[int, T]) -> int:
+        number, item = numbered
+        ended[number] = _attempt(work, item)
+        return number
+
+    try:
+        for number in ask_each(attempt, enumerate(items), _most):
+            yield ended.pop(number)
+    except (Exception, KeyboardInterrupt, SystemExit):
+        yield from (ended[number] for number in sorted([*ended]))
+        raise
 
 
 def _attempt(work: Callable[[T], R], item: T) -> tuple[T, R | GalaxyError]:

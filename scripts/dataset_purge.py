@@ -35,6 +35,7 @@ from common import (
     FAILED,
     SOME_FAILED,
     STILL_RUNNING,
+    TRY_LATER,
     UNATTENDED,
     USAGE,
     Galaxy,
@@ -105,17 +106,29 @@ def one_history(galaxy, text):
 def purge_all(galaxy, found, dry_run, timeout, rows, errors):
     """Purge what was `found`, history by history, wait for it, and return the exit status; fill `rows` and `errors`."""
     end, begun = time.monotonic() + timeout, []
-    for one in found:
-        for message in [] if dry_run else purge(galaxy, one):
-            errors.append(report_error(message))
-        if one.sizes:
-            begun.append(one)
+    try:
+        for one in found:
             if dry_run:
                 rows.append(one.row("purged"))
-    for one in [] if dry_run else begun:
-        left = wait_purged(galaxy, one, max(end - time.monotonic(), 0))
-        rows.append(one.row("purging" if left else "purged"))
+                continue
+            begun.append(one)
+            try:
+                errors += map(report_error, purge(galaxy, one))
+            except GalaxyError as error:
+                if error.exit_code == TRY_LATER:
+                    raise
+                report(errors, one.history["id"], error)
+        while begun:
+            left = wait_purged(galaxy, begun[0], max(end - time.monotonic(), 0))
+            rows += rows_of(begun.pop(0), "purging" if left else "purged")
+    finally:        # what was asked for and not waited for
+        rows += [row for one in begun for row in rows_of(one, "purging")]
     return STILL_RUNNING if any(row["action"] == "purging" for row in rows) else DONE
+
+
+def rows_of(found, action):
+    """The row of a history, in a list; none if nothing of it was purged."""
+    return [found.row(action)] if found.sizes else []
 
 
 if __name__ == "__main__":

@@ -103,6 +103,7 @@ def main(argv=None):
             errors.append(report_error(f"{history}: {error}"))
 
         owners = fetch_owners(galaxy, everybody)
+        only = frozenset(owners.find(one) for one in args["--user"])
         expiry = Expiry(galaxy, ledger, rules, owners, on_error)
         try:
             rows += expiry.settle()
@@ -113,7 +114,6 @@ def main(argv=None):
             if args["--purge"]:
                 rows += expiry.purge(purge_after)
             if messages:
-                only = frozenset(owners.find(one) for one in args["--user"])
                 choice = Choice(clock.now() - timedelta(seconds=age), size, only, args["--tag"])
                 rows += Warnings(galaxy, ledger, rules, owners, everybody, on_error).warn(choice, grace, messages)
         finally:        # what was done is shown, whatever comes after it

@@ -34,6 +34,9 @@ GONE = (400, 404)           # statuses by which Galaxy says that there is no suc
 # Between the server's clock before a deletion is sent and Galaxy's time of it: requests are sent again for ten minutes.
 EARLIEST, LATEST = timedelta(minutes=-1), timedelta(minutes=20)
 ELSEWHERE = "deleted by somebody else"
+# Its owner may have brought it back and deleted it: then it is not this script's to bring back.
+AGAIN = "touched since it was deleted here; Galaxy's own page brings it back"
+NOT_DELETED = "not deleted"
 
 
 class Expiry:
@@ -125,7 +128,10 @@ class Expiry:
         """Bring back what was deleted here and not purged: these histories (ids, or names as they are noted), or all."""
         ids = self.ledger.ids(DELETED, KEPT, condition="deleted IS NOT NULL AND ended IS NULL")
         chosen = list(dict.fromkeys(self._resolve(one, ids) for one in texts)) if texts else ids
-        yield from self._each(self._undo_one, chosen)
+        for row in self._each(self._undo_one, chosen):
+            if row["action"] == KEPT and row["reason"] != NOT_DELETED:
+                self.on_error(row["id"], GalaxyError(f"it was not brought back: {row['reason']}"))
+            yield row
 
     def _resolve(self, text: str, ids: list[str]) -> str:
         named = [row["id"] for row in map(self._noted, ids) if text in (row["id"], row["name"])]
@@ -141,7 +147,7 @@ class Expiry:
         facts, asked = self._look(history)
         if not facts or facts.purged or not facts.deleted or facts.update_time != noted["update_time"]:
             return self._keep(noted, "Galaxy has it no longer" if not facts else "purged already" if facts.purged
-                              else ELSEWHERE if facts.deleted else "not deleted", ended=self.ledger.now())
+                              else AGAIN if facts.deleted else NOT_DELETED, ended=self.ledger.now())
         if not self.ledger.dry_run:
             self.ledger.note([history], RESTORING, state=RESTORING, asked=asked)
             self.galaxy.call("POST", f"histories/deleted/{history}/undelete")

@@ -72,17 +72,18 @@ def find_deleted(galaxy: Galaxy, before: str | None, history: dict[str, Any]) ->
 
 
 def purge(galaxy: Galaxy, found: Found) -> list[str]:
-    """Purge them, and return Galaxy's messages on those that it refused, which are `found` no longer."""
-    ids, refused = iter(list(found.sizes)), []
+    """Purge them, and return Galaxy's messages on those that it refused, which are `found` no longer; nor are those, after
+    an error, that may be as they were."""
+    sizes, refused = found.sizes, list[str]()
+    ids, found.sizes = iter(sizes), {}
     while batch := list(itertools.islice(ids, BATCH)):
         answer = galaxy.delete("datasets", {"datasets": [{"id": one, "src": "hda"} for one in batch], "purge": True})
-        errors = answer.get("errors") or []
-        for error in errors:
-            found.sizes.pop(error["dataset"]["id"], None)
-            refused.append(f"dataset {error['dataset']['id']}: {error['error_message']}")
+        errors = {error["dataset"]["id"]: error["error_message"] for error in answer.get("errors") or []}
+        refused += [f"dataset {one}: {message}" for one, message in errors.items()]
         if answer["success_count"] + len(errors) != len(batch):
             raise GalaxyError(f"history {found.history['id']}: Galaxy purged {answer['success_count']} of {len(batch)} "
                               "datasets, and does not say why")
+        found.sizes.update({one: sizes[one] for one in batch if one not in errors})
     return refused
 
 

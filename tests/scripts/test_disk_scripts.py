@@ -7,7 +7,7 @@ import pytest
 from fakes import KEY
 from fakes.administration import USER_KEY, AdministeredGalaxy, an_id
 
-from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, USAGE
+from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE
 
 
 @pytest.fixture
@@ -104,6 +104,22 @@ def test_what_galaxy_refuses_or_does_later_is_told(call, galaxy):
     assert row["datasets"] == 1 and f"{first}: is being uploaded" in call.err
     galaxy.delete_datasets = lambda ask, query: {"success_count": 0, "errors": []}
     assert call(dataset_purge.main, status=FAILED) == [] and "does not say why" in call.err
+
+
+@pytest.mark.parametrize("status, ends, actions", [
+    (500, SOME_FAILED, {"history 0": "purged", "history 2": "purged"}), (503, TRY_LATER, {"history 0": "purging"})])
+def test_what_was_purged_before_and_after_an_error_is_shown(call, galaxy, status, ends, actions):
+    for _ in range(3):
+        galaxy.add_deleted_dataset(galaxy.add_history(owner=0))
+    purge = galaxy.delete_datasets
+
+    def refuse_second(ask, query):
+        is_second = ask.json["datasets"][0]["id"] == an_id(1, 3)
+        return ask.reply(status, {"err_msg": "broken", "err_code": 1}) if is_second else purge(ask, query)
+
+    galaxy.delete_datasets = refuse_second
+    rows = call(dataset_purge.main, status=ends)
+    assert {row["name"]: row["action"] for row in rows} == actions and "broken" in call.err
 
 
 def test_a_key_without_the_right_is_told_so(call, galaxy):

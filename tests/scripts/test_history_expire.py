@@ -186,6 +186,28 @@ def test_what_others_delete_is_left_alone(world):
     assert actions(world.run("purge")) == [("history 1", "kept", "brought back by somebody else"),
                                            ("history 2", "kept", "touched since; it stays deleted")]
     assert world.states() == "dtd" and world.run("purge", "delete") == []
+    [row] = world.run("undo", status=SOME_FAILED)
+    assert row["reason"].startswith("touched since it was deleted here") and "not brought back: touched since" in world.err
+
+
+def test_what_undo_can_not_bring_back_is_a_failure(world):
+    gone, back = (world.galaxy.add_history(days=200) for _ in range(2))
+    world.run("warn")
+    world.pass_days(30)
+    world.run("delete")
+    world.galaxy.touch(gone, purged=True)
+    world.galaxy.touch(back, deleted=False)
+    rows = world.run("undo", status=SOME_FAILED)
+    assert actions(rows) == [("history 0", "kept", "purged already"), ("history 1", "kept", "not deleted")]
+    assert world.err.count("not brought back") == 1 and world.run("undo") == []
+
+
+def test_a_user_who_is_not_there_is_told_before_anything_is_deleted(world):
+    world.galaxy.add_history(days=200)
+    world.run("warn")
+    world.pass_days(30)
+    world.run("delete", "warn", "--user=nobody", status=USAGE)
+    assert world.states() == "t" and world.writes() == []
 
 
 def test_an_annotation_is_a_touch_although_it_leaves_the_time_as_it_is(world):

@@ -4,8 +4,8 @@ import threading
 import pytest
 from fakes import KEY
 
-from common import Answer, Galaxy
-from galaxy_api_scripts.together import ask_each, ask_together, limit_requests
+from common import TRY_LATER, Answer, Galaxy, GalaxyError
+from galaxy_api_scripts.together import ask_each, ask_together, do_each, limit_requests
 from galaxy_api_scripts.transfer_limit import Stopped, TransferLimit
 from galaxy_api_scripts.transfers import Task, Workers
 
@@ -139,3 +139,23 @@ def test_the_first_error_in_order_is_raised_and_nothing_more_is_begun():
     with pytest.raises(ValueError, match="5"):
         next(results)
     assert len(begun) < 20
+
+
+@pytest.mark.parametrize("error", [GalaxyError("gone", TRY_LATER), OSError("full")])
+def test_of_changes_that_an_error_ends_those_that_were_made_come_before_it(error):
+    others = threading.Barrier(3, timeout=WAIT)     # the first one fails when the others have ended, or have begun to
+
+    def change(number):
+        others.wait()
+        if number == 0:
+            raise error
+        if number == 1:
+            raise GalaxyError("refused")
+        return number
+
+    limit_requests(3)
+    results = do_each(change, range(3))
+    seen = []
+    with pytest.raises(type(error)):
+        seen += results
+    assert [(number, str(outcome)) for number, outcome in seen] == [(1, "refused"), (2, "2")]
