@@ -103,6 +103,8 @@ def main(argv=None):
             errors.append(report_error(f"{history}: {error}"))
 
         owners = fetch_owners(galaxy, everybody)
+        if everybody:
+            owners.require_known(rules.exceptions)
         only = frozenset(owners.find(one) for one in args["--user"])
         expiry = Expiry(galaxy, ledger, rules, owners, on_error)
         try:

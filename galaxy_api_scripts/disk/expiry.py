@@ -85,7 +85,7 @@ class Expiry:
 
     def _note_deleted(self, history: str, facts: HistoryFacts) -> None:
         self.ledger.note([history], DELETED, state=DELETED, deleted=self.ledger.now(), update_time=facts.update_time,
-                         marks=facts.marks, size=facts.size, slug=facts.slug)
+                         marks=facts.marks, size=facts.size)     # the slug stays that of before
 
     def _reason_to_spare(self, noted: Row, facts: HistoryFacts) -> str:
         if facts.owner_id != noted["owner_id"]:

@@ -1,14 +1,18 @@
 """Which histories are to be warned of, and which stay whatever happens."""
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from common import USAGE, Galaxy, GalaxyError, did_you_mean, read_text
+from common import USAGE, Galaxy, GalaxyError, did_you_mean, read_text, shorten
 from galaxy_api_scripts.disk.clock import parse_time
 from galaxy_api_scripts.disk.facts import HistoryFacts, public_reason
+
+
+HISTORY_ID = re.compile("([0-9a-f]{16})+")
 
 
 class Owners:
@@ -29,6 +33,15 @@ class Owners:
                 if text in (user_id, name) or text.casefold() == name.casefold():
                     return user_id
         raise GalaxyError(f"{option}: no user is {text!r}{did_you_mean(text, list(self.emails.values()))}", USAGE)
+
+
+    def require_known(self, exceptions: Iterable[str], option: str = "--except") -> None:
+        """Raise a usage error for an exception that is no user's, nor looks like a history's id: it would except nothing."""
+        known = {name.casefold() for names in (self.emails, self.usernames) for name in names.values()}
+        for text in sorted({*exceptions} - known):
+            if not HISTORY_ID.fullmatch(text):
+                raise GalaxyError(f"{option}: {shorten(text, 80)!r} is no history's id and no user's e-mail address or public "
+                                  f"name{did_you_mean(text, known)}; nothing was done", USAGE)
 
 
 def fetch_owners(galaxy: Galaxy, everybody: bool) -> Owners:
@@ -86,7 +99,7 @@ def _plain(tag: str) -> str:
 
 
 def read_exceptions(file: str | None) -> frozenset[str]:
-    """The ids, e-mail addresses and usernames in a file, one a line, what is behind a # left out; none without a file. A
+    """The ids, e-mail addresses and usernames in a file, one a line, without comments (# behind a space); none without a file. A
     usage error where it can't be read: then nothing is done."""
     lines = read_text(file).splitlines() if file else []
-    return frozenset(text.casefold() for line in lines if (text := line.partition("#")[0].strip()))
+    return frozenset(text.casefold() for line in lines if (text := re.split(r"(?:^|\s)#", line)[0].strip()))

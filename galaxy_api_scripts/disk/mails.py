@@ -47,7 +47,10 @@ class Messages:
 
     def path(self, ledger: str, number: int, email: str) -> str | None:
         """The file of the message in a ledger's warning of this number; None for standard output."""
-        return str(self.folder.resolve() / f"{ledger}-{number:04}-{safe_name(email, '.eml')}") if self.folder else None
+        name = safe_name(email, ".eml")
+        if name != f"{email}.eml":      # another address may have that name
+            name = safe_name(email, f"-{hashlib.sha256(email.encode()).hexdigest()[:8]}.eml")
+        return str(self.folder.resolve() / f"{ledger}-{number:04}-{name}") if self.folder else None
 
     def compose(self, email: str, rows: Iterable[dict[str, Any]], date: str, name: str) -> str:
         """The text of a message; `name` identifies it, so that a mail system can drop a second one of the same."""

@@ -202,6 +202,45 @@ def test_what_undo_can_not_bring_back_is_a_failure(world):
     assert world.err.count("not brought back") == 1 and world.run("undo") == []
 
 
+def test_what_was_shared_in_the_moment_of_a_deletion_whose_answer_was_lost_is_not_purged(world):
+    history = world.galaxy.add_history(days=200)
+    world.run("warn")
+    world.pass_days(30)
+    delete = world.galaxy.delete_history
+
+    def share_and_delete(ask, query, which):
+        world.galaxy.share(which)
+        delete(ask, query, which)
+        ask.refuse(500, "broken")
+
+    world.galaxy.delete_history = share_and_delete
+    assert world.run("delete", status=FAILED) == [] and world.galaxy.state(history) == "deleted"
+    assert actions(world.run("delete")) == [("history 0", "deleted", "")]
+    world.pass_days(30)
+    assert actions(world.run("purge")) == [("history 0", "kept", "shared; it stays deleted")]
+
+
+def test_an_exception_that_excepts_nothing_is_refused(world, tmp_path):
+    world.galaxy.users[an_id(1, 1)]["email"] = "ann#1@example.org"
+    world.galaxy.users[an_id(2, 1)]["email"] = "a/b@example.org"
+    mine, _ = world.galaxy.add_history(days=200), world.galaxy.add_history(owner=2, days=200)
+    (tmp_path / "stay").write_text(f"# who stays\nANN#1@example.org\t# on leave\n{mine}  # hers\n\nadmin #\n")
+    assert [row["owner"] for row in world.run("warn", f"except={tmp_path / 'stay'}")] == ["a/b@example.org"]
+    world.pass_days(30)
+    for text in ("My thesis", "user", "user1@example.org", "user2;admin", "12ab"):
+        (tmp_path / "stay").write_text(f"{text}\n")
+        assert world.run("delete", f"except={tmp_path / 'stay'}", status=USAGE) == []
+        assert f"--except: '{text.lower()}' is no history's id and no user's" in world.err and world.states() == "tt"
+
+
+def test_each_owner_has_a_message_whatever_the_addresses_letters(world):
+    world.galaxy.users[an_id(1, 1)]["email"], world.galaxy.users[an_id(2, 1)]["email"] = "a/b@example.org", "a_b@example.org"
+    world.galaxy.add_history(days=200)
+    world.galaxy.add_history(owner=2, days=200)
+    assert len(world.run("warn")) == 2
+    assert sorted(text.splitlines()[0] for text in world.told().values()) == ["To: a/b@example.org", "To: a_b@example.org"]
+
+
 def test_a_user_who_is_not_there_is_told_before_anything_is_deleted(world):
     world.galaxy.add_history(days=200)
     world.run("warn")
