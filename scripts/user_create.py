@@ -44,7 +44,7 @@ from common import (
     output_options,
     run,
 )
-from galaxy_api_scripts.accounts.creation import COLUMNS, FIELDS, AccountTable, parse_people
+from galaxy_api_scripts.accounts.creation import COLUMNS, FIELDS, AccountTable, parse_people, save_keys
 from galaxy_api_scripts.accounts.directory import MIN_PASSWORD
 from galaxy_api_scripts.accounts.keys_file import KeysFile
 from galaxy_api_scripts.accounts.outcome import Outcome
@@ -73,7 +73,8 @@ def main(argv=None):
                 accounts.verify()
         finally:
             try:
-                accounts.save_keys()
+                if keys:
+                    save_keys(keys, people)
             finally:
                 outcome.rows = accounts.rows
     outcome.failed = [(f"line {one.line}: {one.email}", one.error) for one in people if one.error]

@@ -237,18 +237,6 @@ class AccountTable:
                     state = "in" if one.id in members else "not in"
                     one.error = GalaxyError(f"Galaxy has answered that it is done, and the account is {state} the {label!r}")
 
-    def save_keys(self) -> None:
-        """Write the keys. Raises `GalaxyError` if the disk is full: then nobody got one."""
-        if not self.keys:
-            return
-        try:
-            self.keys.save()
-        except GalaxyError:
-            for one in self.people:
-                if one.email.casefold() in self.keys.unsaved:
-                    one.added = [what for what in one.added if what != "key"]
-            raise
-
     @property
     def rows(self) -> list[dict[str, Any]]:
         """What was done, as far as it was."""
@@ -298,3 +286,14 @@ class AccountTable:
     def _write_key(self, people: list[Person]) -> None:
         assert self.keys
         self.keys.add(people[0].email, self.galaxy.get(f"users/{people[0].id}/api_key"))
+
+
+def save_keys(keys: KeysFile, people: list[Person]) -> None:
+    """Write the keys. Raises `GalaxyError` if the disk is full: then those that are not in the file were given to nobody."""
+    try:
+        keys.save()
+    except GalaxyError:
+        for one in people:
+            if one.email.casefold() in keys.unsaved:
+                one.added = [what for what in one.added if what != "key"]
+        raise

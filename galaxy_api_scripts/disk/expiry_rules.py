@@ -11,7 +11,6 @@ from common import USAGE, Galaxy, GalaxyError, did_you_mean, read_text, shorten
 from galaxy_api_scripts.disk.clock import parse_time
 from galaxy_api_scripts.disk.facts import HistoryFacts, public_reason
 
-
 HISTORY_ID = re.compile("([0-9a-f]{16})+")
 
 
@@ -40,8 +39,8 @@ class Owners:
         known = {name.casefold() for names in (self.emails, self.usernames) for name in names.values()}
         for text in sorted({*exceptions} - known):
             if not HISTORY_ID.fullmatch(text):
-                raise GalaxyError(f"{option}: {shorten(text, 80)!r} is no history's id and no user's e-mail address or public "
-                                  f"name{did_you_mean(text, known)}; nothing was done", USAGE)
+                raise GalaxyError(f"{option}: {shorten(text, 80)!r} is no history's id and no user's e-mail address or "
+                                  f"public name{did_you_mean(text, known)}; nothing was done", USAGE)
 
 
 def fetch_owners(galaxy: Galaxy, everybody: bool) -> Owners:
@@ -99,7 +98,7 @@ def _plain(tag: str) -> str:
 
 
 def read_exceptions(file: str | None) -> frozenset[str]:
-    """The ids, e-mail addresses and usernames in a file, one a line, without comments (# behind a space); none without a file. A
-    usage error where it can't be read: then nothing is done."""
+    """The ids, e-mail addresses and usernames in a file, one a line, without comments (# behind a space); none without a
+    file. A usage error where it can't be read: then nothing is done."""
     lines = read_text(file).splitlines() if file else []
     return frozenset(text.casefold() for line in lines if (text := re.split(r"(?:^|\s)#", line)[0].strip()))
