@@ -37,8 +37,8 @@ class Found:
 def iter_found(galaxy: Galaxy, histories: Iterator[dict[str, Any]], before: str | None,
                on_error: Callable[[str, GalaxyError], object]) -> Iterator[Found]:
     """Yield, of each history that has any, the deleted datasets, last changed before `before`."""
-    with_some = [one for one in histories if not one["purged"] and not one["archived"] and _has_deleted(one)]
-    for history, outcome in do_each(functools.partial(find_deleted, galaxy, before), with_some):
+    with_some = {one["id"]: one for one in histories if not one["purged"] and not one["archived"] and _has_deleted(one)}
+    for history, outcome in do_each(functools.partial(find_deleted, galaxy, before), with_some.values()):
         if isinstance(outcome, GalaxyError):
             on_error(history["id"], outcome)
         elif outcome.sizes:

@@ -348,7 +348,7 @@ def is_believed(script, mode, only_reads):
     address may be any, takes any JSON; nothing is what Galaxy says to the deletion of a workflow; a list may be empty, and a
     thing be called anything; the name of what a key may not see is left blank."""
     if mode in ("mutated", "endless pages", "endless same page"):
-        return only_reads
+        return only_reads or script in ("history_expire.py", "dataset_purge.py")     # what a list says is deleted, or old
     is_json = mode.startswith("json ") and mode not in NO_JSON
     return (script == "display.py" and (is_json or mode == "garbage headers")
             or script in ("update.py", "delete.py") and (is_json or mode in NOTHING)
