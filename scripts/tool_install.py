@@ -5,27 +5,27 @@ Usage:
   tool_install.py [options] [--workflow=FILE]... KEY URL [LIST...]
 
 Arguments:
-  KEY                    an administrator's API key, - to look it up, @NAME for an entry of ~/.parsec.yml
-  URL                    the server, or - to look it up
-  LIST                   a YAML file as ephemeris has it, - for standard input; or a repository: OWNER/NAME,
-                         OWNER/NAME/REVISION, or a Tool Shed tool's id
+  KEY                      an administrator's API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  URL                      the server, or - to look it up
+  LIST                     a YAML file as ephemeris has it, - for standard input; or a repository: OWNER/NAME,
+                           OWNER/NAME/REVISION, or a Tool Shed tool's id
 
 Options:
-  --workflow=FILE        the tools of this workflow's file (.ga or Format 2); repeat for more
-  --repository-deps=YES  install the repositories that these depend on: yes or no, whatever the list says
-  --resolver-deps=YES    install the packages (Conda) that the tools need: yes or no, whatever the list says
-  --tool-deps=YES        install Tool Shed packages (from before Conda): yes or no, whatever the list says
-  --at-once=N            install this many repositories at once, 10 at most  [default: 2]
-  --repair               install again what is in state Error, or being installed and stuck (--stall-timeout)
-  --timeout=SECONDS      stop waiting after this many seconds in all
+  --workflow=FILE          the tools of this workflow's file (.ga or Format 2); repeat for more
+  --repository-deps=YES    install the repositories that these depend on: yes or no, whatever the list says
+  --resolver-deps=YES      install the packages (Conda) that the tools need: yes or no, whatever the list says
+  --tool-deps=YES          install Tool Shed packages (from before Conda): yes or no, whatever the list says
+  --at-once=N              install this many repositories at once, 10 at most  [default: 2]
+  --repair                 install again what is in state Error, or being installed and stuck (--stall-timeout)
+  --timeout=SECONDS        stop waiting after this many seconds in all
   --stall-timeout=SECONDS  give up when nothing has moved for this many seconds  [default: 3600]
-  -n, --dry-run          show what would be done, change nothing
-  -q, --quiet            no progress, only results and errors
-  --format=FORMAT        table, json, jsonl, csv, tsv, value or another tabulate style  [default: value]
-  --fields=NAMES         only these fields, separated by commas: action, owner, name, revision, section (these unless given),
-                         status, id, tool_shed
-  -h, --help             show this help
-  --version              show the version
+  -n, --dry-run            show what would be done, change nothing
+  -q, --quiet              no progress, only results and errors
+  --format=FORMAT          table, json, jsonl, csv, tsv, value or another tabulate style  [default: value]
+  --fields=NAMES           only these fields, separated by commas: action, owner, name, revision, section (these unless
+                           given), status, id, tool_shed
+  -h, --help               show this help
+  --version                show the version
 
 A list has name and owner of each repository, and may have revisions (else the latest is installed), tool_shed_url (else the
 main one), tool_panel_section_label (created if missing) or tool_panel_section_id, and install_repository_dependencies,

@@ -5,26 +5,26 @@ Usage:
   tool_update.py [options] KEY URL [LIST...]
 
 Arguments:
-  KEY                    an administrator's API key, - to look it up, @NAME for an entry of ~/.parsec.yml
-  URL                    the server, or - to look it up
-  LIST                   only these: a YAML file as tool_install.py has it, or OWNER/NAME; by default all that are installed
+  KEY                      an administrator's API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  URL                      the server, or - to look it up
+  LIST                     only these: a YAML file as tool_install.py has it, or OWNER/NAME; by default all installed ones
 
 Options:
-  --uninstall-old        uninstall all revisions but the latest, once that is installed: workflows and histories that name
-                         their tools' versions can't run them any more
-  --repository-deps=YES  install the repositories that these depend on: yes or no  [default: yes]
-  --resolver-deps=YES    install the packages (Conda) that the tools need: yes or no  [default: yes]
-  --tool-deps=YES        install Tool Shed packages (from before Conda): yes or no  [default: no]
-  --at-once=N            install this many repositories at once, 10 at most  [default: 2]
-  --repair               install again what is in state Error, or being installed and stuck (--stall-timeout)
-  --timeout=SECONDS      stop waiting after this many seconds in all
+  --uninstall-old          uninstall all revisions but the latest, once that is installed: workflows and histories that name
+                           their tools' versions can't run them any more
+  --repository-deps=YES    install the repositories that these depend on: yes or no  [default: yes]
+  --resolver-deps=YES      install the packages (Conda) that the tools need: yes or no  [default: yes]
+  --tool-deps=YES          install Tool Shed packages (from before Conda): yes or no  [default: no]
+  --at-once=N              install this many repositories at once, 10 at most  [default: 2]
+  --repair                 install again what is in state Error, or being installed and stuck (--stall-timeout)
+  --timeout=SECONDS        stop waiting after this many seconds in all
   --stall-timeout=SECONDS  give up when nothing has moved for this many seconds  [default: 3600]
-  -n, --dry-run          show what would be done, change nothing
-  --format=FORMAT        table, json, jsonl, csv, tsv, value or another tabulate style  [default: value]
-  --fields=NAMES         only these fields, separated by commas: action, owner, name, revision, installed, section (these
-                         unless given), status, id, tool_shed
-  -h, --help             show this help
-  --version              show the version
+  -n, --dry-run            show what would be done, change nothing
+  --format=FORMAT          table, json, jsonl, csv, tsv, value or another tabulate style  [default: value]
+  --fields=NAMES           only these fields, separated by commas: action, owner, name, revision, installed, section (these
+                           unless given), status, id, tool_shed
+  -h, --help               show this help
+  --version                show the version
 
 Tools go into the section of the tool panel that has those of the revision that is installed. Prints a line for each
 repository as soon as it is done, and nothing if all are the latest; otherwise it does as tool_install.py. Every week:
