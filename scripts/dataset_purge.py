@@ -32,8 +32,6 @@ from datetime import timedelta
 
 from common import (
     DONE,
-    FAILED,
-    SOME_FAILED,
     STILL_RUNNING,
     TRY_LATER,
     UNATTENDED,
@@ -43,9 +41,7 @@ from common import (
     arguments,
     int_option,
     output_options,
-    report_error,
     run,
-    show,
 )
 from galaxy_api_scripts.ages import parse_age
 from galaxy_api_scripts.disk import clock
@@ -58,6 +54,7 @@ from galaxy_api_scripts.disk.purging import (
     purge,
     wait_purged,
 )
+from galaxy_api_scripts.outcome import Outcome
 
 
 def main(argv=None):
@@ -79,19 +76,9 @@ def main(argv=None):
         clock.require_same_time(galaxy)
         before = clock.format_time(clock.now() - timedelta(seconds=age))
     histories = iter_active_histories(galaxy, everybody) if which is None else one_history(galaxy, which)
-    rows, errors = [], []
-    try:
-        status = purge_all(galaxy, iter_found(galaxy, histories, before, lambda *error: report(errors, *error)),
-                           dry_run, timeout, rows, errors)
-    finally:        # what was done is shown, whatever comes after it
-        if rows or output["format"]:
-            show(rows, output["format"], output["fields"] or FIELDS, changed=True)
-    return status if not errors else SOME_FAILED if rows else FAILED
-
-
-def report(errors, history, error):
-    """Tell of an error of one history."""
-    errors.append(report_error(f"{history}: {error}"))
+    with Outcome(output, FIELDS, dry_run) as outcome:
+        is_done = purge_all(galaxy, iter_found(galaxy, histories, before, outcome.fail), timeout, outcome)
+    return outcome.status() or (DONE if is_done else STILL_RUNNING)
 
 
 def one_history(galaxy, text):
@@ -103,27 +90,28 @@ def one_history(galaxy, text):
     return iter([history])
 
 
-def purge_all(galaxy, found, dry_run, timeout, rows, errors):
-    """Purge what was `found`, history by history, wait for it, and return the exit status; fill `rows` and `errors`."""
+def purge_all(galaxy, found, timeout, outcome):
+    """Purge what was `found`, history by history, and wait for it; return whether Galaxy has purged all of it by then."""
     end, begun = time.monotonic() + timeout, []
     try:
         for one in found:
-            if dry_run:
-                rows.append(one.row("purged"))
+            if outcome.dry_run:
+                outcome.rows.append(one.row("purged"))
                 continue
             begun.append(one)
             try:
-                errors += map(report_error, purge(galaxy, one))
+                for message in purge(galaxy, one):
+                    outcome.fail(one.history["id"], message)
             except GalaxyError as error:
                 if error.exit_code == TRY_LATER:
                     raise
-                report(errors, one.history["id"], error)
+                outcome.fail(one.history["id"], error)
         while begun:
             left = wait_purged(galaxy, begun[0], max(end - time.monotonic(), 0))
-            rows += rows_of(begun.pop(0), "purging" if left else "purged")
+            outcome.rows += rows_of(begun.pop(0), "purging" if left else "purged")
     finally:        # what was asked for and not waited for
-        rows += [row for one in begun for row in rows_of(one, "purging")]
-    return STILL_RUNNING if any(row["action"] == "purging" for row in rows) else DONE
+        outcome.rows += [row for one in begun for row in rows_of(one, "purging")]
+    return all(row["action"] == "purged" for row in outcome.rows)
 
 
 def rows_of(found, action):

@@ -31,7 +31,7 @@ from functools import partial
 
 from common import UNATTENDED, Galaxy, arguments, output_options, run
 from galaxy_api_scripts.accounts.group_table import COLUMNS, FIELDS, GroupTable, parse_groups
-from galaxy_api_scripts.accounts.outcome import Outcome
+from galaxy_api_scripts.outcome import Outcome
 from galaxy_api_scripts.tables import read_rows
 
 

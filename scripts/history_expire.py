@@ -48,15 +48,12 @@ from datetime import timedelta
 
 from common import (
     DONE,
-    FAILED,
-    SOME_FAILED,
     UNATTENDED,
     USAGE,
     Galaxy,
     GalaxyError,
     arguments,
     output_options,
-    report_error,
     run,
     show,
 )
@@ -68,6 +65,7 @@ from galaxy_api_scripts.disk.expiry_rules import Choice, KeepRules, fetch_owners
 from galaxy_api_scripts.disk.expiry_warning import Warnings
 from galaxy_api_scripts.disk.facts import require_purging
 from galaxy_api_scripts.disk.mails import Messages
+from galaxy_api_scripts.outcome import Outcome
 from galaxy_api_scripts.sizes import parse_size
 
 STAGES = ("--warn", "--delete", "--purge", "--undo", "--list")
@@ -81,46 +79,45 @@ def main(argv=None):
     size = parse_size(args["--larger-than"] or "0", "--larger-than")
     tags = tuple(tag.strip() for tag in args["--keep-tag"].split(",") if tag.strip())
     rules, everybody = KeepRules(tags, read_exceptions(args["--except"])), not args["--own"]
-    output = output_options(args, FIELDS)
+    output, dry_run = output_options(args, FIELDS), args["--dry-run"]
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     if args["--list"]:
         if not os.path.exists(args["LEDGER"]):
             raise GalaxyError(f"{args['LEDGER']}: there is no such ledger", USAGE)
         with ExpiryLedger(args["LEDGER"], dry_run=True) as ledger:
-            return print_rows(list(list_noted(ledger, purge_after)), output)
+            show(sorted(list_noted(ledger, purge_after), key=by_owner), output["format"], output["fields"] or FIELDS)
+        return DONE
     user = galaxy.require_admin("expiring everybody's histories", "; --own is for your own") if everybody else \
         galaxy.current_user()
-    messages = Messages(args["--mails"], args["--template"], galaxy.base, tags[0] if tags else "", args["--dry-run"]) \
+    messages = Messages(args["--mails"], args["--template"], galaxy.base, tags[0] if tags else "", dry_run) \
         if args["--warn"] else None
     if args["--purge"]:
         require_purging(galaxy)
     clock.require_same_time(galaxy)
-    rows, errors = [], []
     whose = "everybody's histories" if everybody else f"the histories of {user['email']}"
-    with ExpiryLedger(args["LEDGER"], args["--dry-run"], server=galaxy.base, content=whose) as ledger:
-        def on_error(history, error):
-            errors.append(report_error(f"{history}: {error}"))
-
+    with Outcome(output, FIELDS, dry_run) as outcome, \
+            ExpiryLedger(args["LEDGER"], dry_run, server=galaxy.base, content=whose) as ledger:
         owners = fetch_owners(galaxy, everybody)
         if everybody:
             owners.require_known(rules.exceptions)
         only = frozenset(owners.find(one) for one in args["--user"])
-        expiry = Expiry(galaxy, ledger, rules, owners, on_error)
+        expiry = Expiry(galaxy, ledger, rules, owners, outcome.fail)
         try:
-            rows += expiry.settle()
+            outcome.rows += expiry.settle()
             if args["--undo"]:
-                rows += expiry.undo(args["HISTORY"])
+                outcome.rows += expiry.undo(args["HISTORY"])
             if args["--delete"]:
-                rows += expiry.delete(grace)
+                outcome.rows += expiry.delete(grace)
             if args["--purge"]:
-                rows += expiry.purge(purge_after)
+                outcome.rows += expiry.purge(purge_after)
             if messages:
                 choice = Choice(clock.now() - timedelta(seconds=age), size, only, args["--tag"])
-                rows += Warnings(galaxy, ledger, rules, owners, everybody, on_error).warn(choice, grace, messages)
-        finally:        # what was done is shown, whatever comes after it
-            print_rows(rows, output)
-    return DONE if not errors else SOME_FAILED if rows else FAILED
+                warnings = Warnings(galaxy, ledger, rules, owners, everybody, outcome.fail)
+                outcome.rows += warnings.warn(choice, grace, messages)
+        finally:
+            outcome.rows.sort(key=by_owner)
+    return outcome.status()
 
 
 def check_options(args):
@@ -149,12 +146,9 @@ def list_noted(ledger, purge_after):
                "date": date[:10], "reason": row["reason"] or ""}
 
 
-def print_rows(rows, output):
-    """Print what was done, nothing if there is nothing to tell."""
-    if rows or output["format"]:
-        rows.sort(key=lambda row: (str(row["owner"]), str(row["name"]), row["id"]))
-        show(rows, output["format"], output["fields"] or FIELDS, changed=True)
-    return DONE
+def by_owner(row):
+    """The order of rows."""
+    return str(row["owner"]), str(row["name"]), row["id"]
 
 
 if __name__ == "__main__":

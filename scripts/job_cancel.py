@@ -15,13 +15,13 @@ Options:
   --tool=TOOLS        only those of these tools, separated by commas: an id, a Tool Shed's tool without its address, or *
                       for any text, as in fastqc,bwa*
   --user=USER         only those of this user: e-mail address, public name or id
-  --destination=NAME  only those with this job runner, such as slurm: all that Galaxy tells of a destination
+  --destination=NAME  only those with this job runner, such as slurm; Galaxy tells no more about a destination
   --history=HISTORY   only those in the history with this id, or of yours with this name
   --older-than=AGE    only those made so long ago, such as 90m, 12h or 1d12h; a number alone is in days
-  --unchanged=AGE     only those that have not changed for so long: a running job, since it runs
-  --message=TEXT      what Galaxy tells the user on the datasets
+  --unchanged=AGE     only those that have not changed for so long; a running job changed last when it began to run
+  --message=TEXT      a message that Galaxy shows the user at the jobs' datasets
   --limit=N           at most N of them
-  --timeout=SECONDS   stop waiting after this many seconds in all: for jobs to be gone  [default: 30]
+  --timeout=SECONDS   stop waiting after this many seconds in all: for cancelled jobs to end  [default: 30]
   --format=FORMAT     table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
   --fields=NAMES      only these fields, separated by commas: id, state, tool, user, action (these unless given),
                       destination, age, unchanged, history_id, handler, external_id
@@ -29,10 +29,11 @@ Options:
   -h, --help          show this help
   --version           show the version
 
-Prints a row for each job that it cancelled, with the state that Galaxy then tells: deleted, or deleting while its process
-has not ended, which is for good where none had begun. A fetch of files may become ok, and its datasets are deleted all
-the same. A job that had ended is left alone, and named on standard error unless it was cancelled before. What waits for
-the outputs of a cancelled job becomes paused. If some of several can't be cancelled, the exit status is 3.
+Prints a row for each job that it cancelled, with the state that it then has in Galaxy: deleted, or deleting while its
+process has not ended; a job whose process had not begun may stay so for good. A fetch of files may become ok, but its
+datasets are deleted all the same. A job that had ended is left alone, and named on standard error unless it was cancelled
+before. What waits for the outputs of a cancelled job becomes paused. If some of several can't be cancelled, the exit status
+is 3.
   job_cancel.py - - bbd44e69cb8906b5
   job_cancel.py --state=running --unchanged=7d --tool=bwa* --dry-run - -
 """
@@ -40,7 +41,7 @@ import sys
 from itertools import chain, islice
 
 from common import USAGE, Galaxy, GalaxyError, arguments, int_option, output_options, run, show
-from galaxy_api_scripts.job_queue.cancel import cancel_jobs, find_jobs
+from galaxy_api_scripts.job_queue.cancel import Cancellation, find_jobs
 from galaxy_api_scripts.job_queue.selection import OPEN_STATES, parse_filter, select_jobs
 from galaxy_api_scripts.job_queue.times import fetch_server_time
 from galaxy_api_scripts.polling import combine_exit_codes, parse_ids
@@ -61,13 +62,14 @@ def main(argv=None):
     ids = parse_ids(args["JOB"], "JOB")
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    now, codes, tried = fetch_server_time(galaxy), [], []
+    now = fetch_server_time(galaxy)
     jobs = find_jobs(galaxy, ids, now) if args["JOB"] else select_jobs(galaxy, wanted, now)
-    rows = cancel_jobs(galaxy, islice(jobs, limit), message, dry_run, codes, tried, now, timeout)
+    cancellation = Cancellation(galaxy, now, message, dry_run)
+    rows = cancellation.run(islice(jobs, limit), timeout)
     first = list(islice(rows, 1))
     if first or output["format"] == "json":
         show(chain(first, rows), output["format"], output["fields"] or FIELDS)
-    return combine_exit_codes(codes, tried)
+    return combine_exit_codes(cancellation.codes, cancellation.tried)
 
 
 if __name__ == "__main__":

@@ -32,8 +32,8 @@ import sys
 from functools import partial
 
 from common import UNATTENDED, Galaxy, arguments, output_options, run
-from galaxy_api_scripts.accounts.outcome import Outcome
 from galaxy_api_scripts.accounts.quota_table import COLUMNS, FIELDS, QuotaTable
+from galaxy_api_scripts.outcome import Outcome
 from galaxy_api_scripts.tables import read_rows
 
 

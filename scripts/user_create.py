@@ -47,7 +47,7 @@ from common import (
 from galaxy_api_scripts.accounts.creation import COLUMNS, FIELDS, AccountTable, parse_people, save_keys
 from galaxy_api_scripts.accounts.directory import MIN_PASSWORD
 from galaxy_api_scripts.accounts.keys_file import KeysFile
-from galaxy_api_scripts.accounts.outcome import Outcome
+from galaxy_api_scripts.outcome import Outcome
 from galaxy_api_scripts.tables import read_rows
 
 
@@ -77,7 +77,9 @@ def main(argv=None):
                     save_keys(keys, people)
             finally:
                 outcome.rows = accounts.rows
-    outcome.failed = [(f"line {one.line}: {one.email}", one.error) for one in people if one.error]
+    for one in people:
+        if one.error:
+            outcome.fail(f"line {one.line}: {one.email}", one.error)
     return outcome.status(len(people))
 
 

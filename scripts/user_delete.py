@@ -31,7 +31,7 @@ from functools import partial
 
 from common import UNATTENDED, USAGE, Galaxy, GalaxyError, arguments, output_options, run
 from galaxy_api_scripts.accounts.deletion import add_property, delete_account, find_accounts, read_users, restore_account
-from galaxy_api_scripts.accounts.outcome import Outcome
+from galaxy_api_scripts.outcome import Outcome
 
 FIELDS = ["id", "email", "username", "action", "disk_usage", "histories", "active_jobs"]
 

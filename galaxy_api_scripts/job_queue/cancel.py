@@ -11,7 +11,7 @@ from galaxy_api_scripts.job_queue.selection import OPEN_STATES, JobFilter, descr
 from galaxy_api_scripts.together import ask_together
 
 BATCH = 100
-CANCELLED_STATES = ("deleting", "deleted")
+CANCELLED, CANCELLED_STATES = "cancelled", ("deleting", "deleted")
 JobOrError = Union["dict[str, Any]", GalaxyError]
 
 
@@ -39,34 +39,76 @@ def find_jobs(galaxy: Galaxy, ids: list[str], now: datetime) -> Iterator[JobOrEr
         yield from _do_together(find, ids[start:start + BATCH])
 
 
-def cancel_jobs(galaxy: Galaxy, jobs: Iterable[JobOrError], message: str | None, dry_run: bool, codes: list[int],
-                tried: list[str], now: datetime, timeout: float | None) -> Iterator[dict[str, Any]]:
-    """Yield each job that was cancelled, with its new state and `action`; with `dry_run` each that would be. `tried` gets a
-    name for each of `jobs`, `codes` the exit code of each that could not be cancelled. One that had ended is told.
+class Cancellation:
+    """Cancels jobs, or in a `dry_run` says which; `message` is what Galaxy then shows their users.
 
-    Those that are `deleting` come at the end, as soon as they are no more, or after `timeout` seconds: Galaxy 26.1 leaves
-    some so for good, and a fetch that a Celery worker runs may become `ok`, though its outputs are deleted. `now` is the
-    server's time before the first was cancelled.
+    `tried` has a name for each job, `codes` the exit code of each that could not be cancelled. `now` is the server's time
+    at the beginning.
     """
-    jobs, deleting = iter(jobs), dict[str, dict[str, Any]]()
-    while batch := list(islice(jobs, BATCH)):
-        outcomes = _do_together(lambda job: _cancel(galaxy, job, message, dry_run), batch)
-        for job, outcome in zip(batch, outcomes):
-            tried.append("" if isinstance(job, GalaxyError) else job["id"])
-            if not isinstance(outcome, GalaxyError):
-                if outcome["action"] and outcome["state"] == "deleting":
-                    deleting[outcome["id"]] = outcome
-                elif outcome["action"]:
-                    yield outcome
-                elif outcome["state"] not in CANCELLED_STATES:
-                    report_error(f"job {outcome['id']} had ended: {outcome['state']}", DONE)
-            elif not _is_fatal(outcome):
-                codes.append(report_error(str(outcome), outcome.exit_code))
-        fatal = next((outcome for outcome in outcomes if isinstance(outcome, GalaxyError) and _is_fatal(outcome)), None)
-        if fatal:
-            yield from deleting.values()
-            raise fatal
-    yield from _wait_until_deleted(galaxy, deleting, codes, now, timeout)
+
+    def __init__(self, galaxy: Galaxy, now: datetime, message: str | None = None, dry_run: bool = False):
+        self.galaxy, self.now, self.message, self.dry_run = galaxy, now, message, dry_run
+        self.codes: list[int] = []
+        self.tried: list[str] = []
+
+    def run(self, jobs: Iterable[JobOrError], timeout: float | None) -> Iterator[dict[str, Any]]:
+        """Yield each job that was cancelled, with its new state and `action`. One that had ended is reported.
+
+        Those that are `deleting` come at the end, as soon as they are no more, or after `timeout` seconds: Galaxy 26.1
+        leaves some so for good, and a fetch that a Celery worker runs may become `ok`, though its outputs are deleted.
+        """
+        jobs, deleting = iter(jobs), dict[str, dict[str, Any]]()
+        while batch := list(islice(jobs, BATCH)):
+            outcomes = _do_together(self._cancel, batch)
+            for job, outcome in zip(batch, outcomes):
+                self.tried.append("" if isinstance(job, GalaxyError) else job["id"])
+                if not isinstance(outcome, GalaxyError):
+                    if outcome["action"] and outcome["state"] == "deleting":
+                        deleting[outcome["id"]] = outcome
+                    elif outcome["action"]:
+                        yield outcome
+                    elif outcome["state"] not in CANCELLED_STATES:
+                        report_error(f"job {outcome['id']} had ended: {outcome['state']}", DONE)
+                elif not _is_fatal(outcome):
+                    self.codes.append(report_error(str(outcome), outcome.exit_code))
+            fatal = next((outcome for outcome in outcomes if isinstance(outcome, GalaxyError) and _is_fatal(outcome)), None)
+            if fatal:
+                yield from deleting.values()
+                raise fatal
+        yield from self._wait_until_deleted(deleting, timeout)
+
+    def _cancel(self, job: JobOrError) -> JobOrError:
+        """The job with its state in Galaxy afterwards and the `action`, "" for one that had ended."""
+        # Galaxy 26.1 would take the outputs of one that is skipped, stopped or failed, too.
+        if isinstance(job, GalaxyError) or job["state"] not in OPEN_STATES:
+            return job if isinstance(job, GalaxyError) else {**job, "action": ""}
+        if self.dry_run:
+            return {**job, "action": CANCELLED}
+        path = f"jobs/{job['id']}"
+        try:
+            self.galaxy.delete(path, self.message and {"message": self.message})
+            state = self.galaxy.get(path)["state"]
+        except GalaxyError as error:
+            return GalaxyError(f"job {job['id']}: {error}", error.exit_code, status=error.status)
+        if state in OPEN_STATES:
+            return GalaxyError(f"job {job['id']}: Galaxy answered the request, and the job is {state}", FAILED)
+        return {**job, "state": state, "action": CANCELLED if state in CANCELLED_STATES else ""}
+
+    def _wait_until_deleted(self, deleting: dict[str, dict[str, Any]], timeout: float | None) -> Iterator[dict[str, Any]]:
+        """Yield these jobs as they leave the state `deleting`, and the others at the end. A look is one list of these."""
+        try:
+            for _ in self.galaxy.poll(timeout) if deleting else ():
+                left = {job["id"] for job in select_jobs(self.galaxy, JobFilter(("deleting",)), self.now, since=self.now)}
+                for job_id in [job_id for job_id in deleting if job_id not in left]:
+                    state = self.galaxy.get(f"jobs/{job_id}")["state"]
+                    if state != "deleting":
+                        yield {**deleting.pop(job_id), "state": state}
+                if not deleting:
+                    return
+        except GalaxyError as error:
+            problem = f"what became of {len(deleting)} jobs that are cancelled is not known: {error}"
+            self.codes.append(report_error(problem, error.exit_code))
+        yield from deleting.values()
 
 
 def _is_fatal(error: GalaxyError) -> bool:
@@ -74,42 +116,6 @@ def _is_fatal(error: GalaxyError) -> bool:
     return error.exit_code == TRY_LATER or error.status == 401
 
 
-def _wait_until_deleted(galaxy: Galaxy, deleting: dict[str, dict[str, Any]], codes: list[int], now: datetime,
-                        timeout: float | None) -> Iterator[dict[str, Any]]:
-    """Yield these jobs as they leave the state `deleting`, and the others at the end. A look is one list of such jobs."""
-    try:
-        for _ in galaxy.poll(timeout) if deleting else ():
-            left = {job["id"] for job in select_jobs(galaxy, JobFilter(("deleting",)), now, since=now)}
-            for job_id in [job_id for job_id in deleting if job_id not in left]:
-                state = galaxy.get(f"jobs/{job_id}")["state"]
-                if state != "deleting":
-                    yield {**deleting.pop(job_id), "state": state}
-            if not deleting:
-                return
-    except GalaxyError as error:
-        codes.append(report_error(f"what became of {len(deleting)} jobs that are cancelled is not known: {error}",
-                                  error.exit_code))
-    yield from deleting.values()
-
-
 def _do_together(act: Callable[[Any], JobOrError], things: Iterable[Any]) -> list[JobOrError]:
     """What `act` returns for each of these, several at a time; each in a tuple, since an error as a result is raised."""
     return [outcome for outcome, in ask_together(*(lambda thing=thing: (act(thing),) for thing in things))]
-
-
-def _cancel(galaxy: Galaxy, job: JobOrError, message: str | None, dry_run: bool) -> JobOrError:
-    """The job with its state in Galaxy afterwards and the `action`, "" for one that had ended."""
-    # Galaxy 26.1 would take the outputs of one that is skipped, stopped or failed, too.
-    if isinstance(job, GalaxyError) or job["state"] not in OPEN_STATES:
-        return job if isinstance(job, GalaxyError) else {**job, "action": ""}
-    if dry_run:
-        return {**job, "action": "would be cancelled"}
-    path = f"jobs/{job['id']}"
-    try:
-        galaxy.delete(path, message and {"message": message})
-        state = galaxy.get(path)["state"]
-    except GalaxyError as error:
-        return GalaxyError(f"job {job['id']}: {error}", error.exit_code, status=error.status)
-    if state in OPEN_STATES:
-        return GalaxyError(f"job {job['id']}: Galaxy answered the request, and the job is {state}", FAILED)
-    return {**job, "state": state, "action": "cancelled" if state in CANCELLED_STATES else ""}

@@ -63,7 +63,7 @@ def test_jobs_are_listed_counted_and_cancelled(server, admin, endless):
 
     line = ("--format=value", "--fields=id,action", "--user=" + person.email, "--tool=__DATA_FETCH__", admin.key, admin.url)
     dry = rows(admin.run("job_cancel.py", "--dry-run", *line))
-    assert sorted(dry) == sorted([job, "would be cancelled"] for job in jobs)
+    assert sorted(dry) == sorted([job, "cancelled"] for job in jobs)
     assert {person.look(f"jobs/{job}")["state"] for job in jobs} <= {"new", "queued", "running"}
     assert sorted(rows(admin.run("job_cancel.py", *line))) == sorted([job, "cancelled"] for job in jobs)
     # With Celery Galaxy 26.1 calls such a job ok in the end, though it keeps nothing of it.

@@ -73,7 +73,7 @@ def test_by_filters_and_again_nothing(script, requests_mock, capsys, clock):
     queue.can_cancel()
     line = ("--user=ann", "--format=value", "--fields=id,state,action", KEY, URL)
     assert script(job_cancel.main, "--dry-run", *line) == 0
-    assert cancelled(capsys) == [["j1", "running", "would be cancelled"], ["j2", "queued", "would be cancelled"]]
+    assert cancelled(capsys) == [["j1", "running", "cancelled"], ["j2", "queued", "cancelled"]]
     assert queue.writes() == []
     assert script(job_cancel.main, *line) == 0
     assert cancelled(capsys) == [["j1", "deleting", "cancelled"], ["j2", "deleting", "cancelled"]]

@@ -19,8 +19,8 @@ TESTS = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("*.py") if
 LIVE_TESTS = "\n".join(path.read_text() for path in (ROOT / "tests" / "live").glob("*.py"))
 
 # A folder or module of the package may import those of the lines above its own; in the first line, those before it.
-LAYERS = [["releases", "ages", "sizes", "files", "yaml_files", "tables", "transfer_limit", "transfers", "together",
-           "rate_limit", "progress", "polling", "checkpoint"],
+LAYERS = [["releases", "ages", "sizes", "outcome", "files", "yaml_files", "tables", "transfer_limit", "transfers",
+           "together", "rate_limit", "progress", "polling", "checkpoint"],
           ["datasets"], ["routes", "histories", "sharing", "accounts", "libraries", "invocations", "job_queue"],
           ["disk"],
           ["tools"], ["workflows", "search"], ["batch", "server"]]
