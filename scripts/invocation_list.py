@@ -32,7 +32,6 @@ import sys
 from datetime import datetime, timedelta, timezone
 
 from common import USAGE, Galaxy, GalaxyError, arguments, int_option, output_options, run, show
-from galaxy_api_scripts.ages import parse_age
 
 # From Galaxy 26.1's schema (InvocationState).
 ACTIVE_STATES = ["new", "ready"]
@@ -41,7 +40,7 @@ STATES = [*ACTIVE_STATES, "requires_materialization", "scheduled", "completed", 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    limit, age, states = int_option(args, "--limit", 1), parse_age(args, "--since", 1), parse_states(args["--state"])
+    limit, age, states = int_option(args, "--limit", 1), parse_since(args), parse_states(args["--state"])
     output = output_options(args)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
@@ -57,6 +56,14 @@ def main(argv=None):
     if states and set(states) <= set(ACTIVE_STATES):
         query["include_terminal"] = "false"
     show(iter_rows(galaxy, query, states, age, limit, output["fields"]), **output)
+
+
+def parse_since(args):
+    """The seconds in `--since`; None without that option, which alone needs the package."""
+    if args["--since"] is None:
+        return None
+    from galaxy_api_scripts.ages import parse_age
+    return parse_age(args, "--since", 1)
 
 
 def parse_states(text):

@@ -15,9 +15,9 @@ from galaxy_api_scripts.rate_limit import RateLimit
 
 # Bytes of the files that the whole job of each of them moves.
 FILES = {"dataset_upload.py": 3 + 9, "collection_create.py": 3 + 3, "library_sync.py": 3, "library_upload_dir.py": 3,
-         "dataset_download.py": 3, "invocation_download.py": 3, "workflow_run.py": 3 + 3, "workflow_batch.py": 2 + 2,
-         "folder_watch.py": 3, "history_import.py": len(archive()), "history_export.py": len(archive()),
-         "invocation_export.py": 144}
+         "dataset_download.py": 3, "library_download.py": 3, "invocation_download.py": 3, "workflow_run.py": 3 + 3,
+         "workflow_batch.py": 2 + 2, "folder_watch.py": 3, "history_import.py": len(archive()),
+         "history_export.py": len(archive()), "invocation_export.py": 144}
 
 
 @pytest.fixture
