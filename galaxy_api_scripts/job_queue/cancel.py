@@ -20,6 +20,9 @@ def find_jobs(galaxy: Galaxy, ids: list[str], now: datetime) -> Iterator[JobOrEr
     user = galaxy.current_user()
     emails: dict[str, Any] = {user["id"]: user.get("email")}
 
+    def owner_of(history: str | None) -> Any:
+        return (galaxy.get_or_none(f"histories/{history}") or {}).get("user_id") if history else None
+
     def find(job_id: str) -> JobOrError:
         try:
             job = galaxy.get(f"jobs/{job_id}")
@@ -27,7 +30,7 @@ def find_jobs(galaxy: Galaxy, ids: list[str], now: datetime) -> Iterator[JobOrEr
             if error.exit_code == TRY_LATER or error.status == 401:
                 raise
             return GalaxyError(f"job {job_id}: {error}", error.exit_code)
-        owner = job.get("user_id")
+        owner = job.get("user_id") or owner_of(job.get("history_id"))      # Galaxy 24.1 does not tell it
         # Galaxy 26.1 lets everybody who may see a job cancel it, as those of a history that is shared.
         if owner not in emails and not user.get("is_admin"):
             return GalaxyError(f"job {job_id} is another user's: an administrator's key can cancel it")

@@ -74,7 +74,7 @@ def test_jobs_are_listed_counted_and_cancelled(server, admin, endless):
 
 
 def test_the_queue_is_checked(admin, person, tmp_path):
-    loose = ("--waiting=100d,200d", "--running=100d,200d", "--errors=100,100", "--least=99999")
+    loose = ("--waiting=100d,200d", "--running=100d,200d", "--errors=100,100", "--min-ended=99999")
     ended = admin.run("queue_check.py", *loose, f"--prometheus={tmp_path}/queue.prom", admin.key, admin.url)
     assert ended.returncode == 0 and re.fullmatch(r"GALAXY QUEUE OK - \d+ waiting.* \| [^|\n]+\n", ended.stdout)
     assert f'galaxy_queue_up{{server="{admin.url}"}} 1' in (tmp_path / "queue.prom").read_text()

@@ -154,6 +154,20 @@ def test_another_users_job_is_left_alone_without_an_administrators_key(script, r
     assert "needs an administrator's key" in capsys.readouterr().err and queue.cancels == ["mine"]
 
 
+def test_whose_a_job_is_where_galaxy_does_not_tell(script, requests_mock, capsys, clock):
+    """Galaxy 24.1: the owner of its history tells."""
+    queue = Queue(requests_mock, *(a_job(name, history_id=name[0], user_id=None) for name in ("mine", "other", "gone")),
+                  user=PERSON)
+    queue.can_cancel()
+    requests_mock.get(f"{API}/histories/m", json={"id": "m", "user_id": PERSON["id"]})
+    requests_mock.get(f"{API}/histories/o", json={"id": "o", "user_id": "c1"})
+    requests_mock.get(f"{API}/histories/g", status_code=403, json={"err_msg": "no", "err_code": 403002})
+    line = ("--timeout=0", "--format=value", "--fields=id,user", KEY, URL, "mine", "other", "gone")
+    assert script(job_cancel.main, *line) == SOME_FAILED
+    printed = capsys.readouterr()
+    assert printed.out == f"mine\t{PERSON['email']}\n" and printed.err.count("is another user's") == 2
+
+
 def test_a_server_that_goes_away_ends_it_after_what_was_done_is_told(script, requests_mock, capsys, monkeypatch):
     monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
     queue = Queue(requests_mock, a_job("j1"), a_job("j2", age=61))
