@@ -1,8 +1,13 @@
-"""How long ago, as people write it on a command line: `90m`, `12h`, `7d`, `1d12h`, and a number alone for days."""
+"""Ages: how people write them (`90m`, `12h`, `7d`, `1d12h`, and a number alone for days), and the server's time."""
 from __future__ import annotations
 
+import contextlib
 import re
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from typing import Any
+
+import requests
 
 from common import USAGE, GalaxyError, shorten
 
@@ -45,3 +50,11 @@ def format_age(seconds: float | None) -> str | None:
         if len(words) == 2:
             break
     return "".join(words)
+
+
+def server_time(answer: requests.Response) -> datetime | None:
+    """The time that the header Date of an answer tells; None without one."""
+    with contextlib.suppress(TypeError, ValueError, OverflowError):
+        told = parsedate_to_datetime(answer.headers.get("Date", ""))
+        return told if told.tzinfo else told.replace(tzinfo=timezone.utc)
+    return None

@@ -1,14 +1,11 @@
 """The time by which histories expire: this machine's, if it agrees with the server's."""
 from __future__ import annotations
 
-import contextlib
 import time
 from datetime import datetime, timedelta, timezone
-from email.utils import parsedate_to_datetime
-
-import requests
 
 from common import Galaxy, GalaxyError
+from galaxy_api_scripts.ages import server_time
 
 MOST_APART = timedelta(hours=1)     # of the two clocks
 
@@ -16,14 +13,6 @@ MOST_APART = timedelta(hours=1)     # of the two clocks
 def now() -> datetime:
     """The time in UTC. All of this package asks here for it, so that a test can move it."""
     return datetime.fromtimestamp(int(time.time()), timezone.utc)
-
-
-def server_time(answer: requests.Response) -> datetime | None:
-    """The time that the header Date of an answer tells; None without one."""
-    with contextlib.suppress(TypeError, ValueError, OverflowError):
-        told = parsedate_to_datetime(answer.headers.get("Date", ""))
-        return told if told.tzinfo else told.replace(tzinfo=timezone.utc)
-    return None
 
 
 def require_same_time(galaxy: Galaxy) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from common import Galaxy, GalaxyError
-from galaxy_api_scripts.disk.clock import server_time
+from galaxy_api_scripts.ages import server_time
 
 KEYS = "id,name,user_id,username,update_time,deleted,purged,archived,published,importable,slug,tags,annotation,size"
 KINDS: dict[str, type | tuple[type, ...]] = {

@@ -2,10 +2,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from common import Galaxy, GalaxyError
+from galaxy_api_scripts.ages import server_time
 
 
 def parse_time(text: Any) -> datetime | None:
@@ -19,11 +19,7 @@ def parse_time(text: Any) -> datetime | None:
 def fetch_server_time(galaxy: Galaxy) -> datetime:
     """The server's time (UTC, as Galaxy writes its times), so that a clock of ours that is wrong makes no job older; our own
     time if the server does not tell."""
-    date = galaxy.request("GET", "version").headers.get("Date", "")
-    try:
-        now = parsedate_to_datetime(date)
-    except (TypeError, ValueError):
-        now = datetime.now(timezone.utc)
+    now = server_time(galaxy.request("GET", "version")) or datetime.now(timezone.utc)
     return now.astimezone(timezone.utc).replace(tzinfo=None)
 
 

@@ -6,7 +6,6 @@ import socket
 import ssl
 import time
 from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ from urllib.request import getproxies, proxy_bypass
 import requests
 
 from common import Galaxy, GalaxyError, origin
+from galaxy_api_scripts.ages import server_time
 
 PROBE_SECONDS = 5       # for each address that may have been meant
 EARLY_SECONDS = 3       # in which Galaxy refuses an upload whose bytes have not come yet; 26.1 takes 0.02
@@ -62,12 +62,10 @@ def is_local(base: str) -> bool:
 def clock_skew(response: requests.Response, asked: float) -> float | None:
     """How many seconds the server's clock is ahead of ours, by its answer to a request of the time `asked`, to a second or
     so; None if it does not tell."""
-    try:
-        date = parsedate_to_datetime(response.headers.get("Date", ""))
-    except (TypeError, ValueError):
+    date = server_time(response)
+    if not date:
         return None
-    answered = asked + response.elapsed.total_seconds()
-    told = date.replace(tzinfo=date.tzinfo or timezone.utc).timestamp()
+    answered, told = asked + response.elapsed.total_seconds(), date.timestamp()
     # Whatever within the request and the second that it names would be no skew at all.
     return told - answered if told > answered else min(0.0, told + 1 - asked)
 

@@ -1,8 +1,11 @@
 """How long ago, on a command line: the same forms for all options that ask for it."""
+from datetime import datetime, timezone
+
 import pytest
+import requests
 
 from common import USAGE, GalaxyError
-from galaxy_api_scripts.ages import format_age, parse_age, parse_duration
+from galaxy_api_scripts.ages import format_age, parse_age, parse_duration, server_time
 
 
 @pytest.mark.parametrize("text, seconds", [
@@ -33,3 +36,12 @@ def test_too_short_and_too_long_a_time_is_refused():
     for text in ("36501", "36500d1s", "999999999d"):
         with pytest.raises(GalaxyError, match=f"^--older-than={text}: expected 36500 days at most$"):
             parse_duration(text, "--older-than")
+
+
+@pytest.mark.parametrize("date, hour", [
+    ("Mon, 30 Nov 2026 21:00:00 GMT", 21), ("Mon, 30 Nov 2026 21:00:00 -0000", 21), ("Mon, 30 Nov 2026 21:00:00 +0200", 19),
+    ("soon", None), ("Mon, 30 Nov 99999 21:00:00 GMT", None), (None, None)])
+def test_the_time_of_the_server(date, hour):
+    answer = requests.Response()
+    answer.headers.update({} if date is None else {"Date": date})
+    assert server_time(answer) == (datetime(2026, 11, 30, hour, tzinfo=timezone.utc) if hour else None)
