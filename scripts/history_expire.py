@@ -7,7 +7,7 @@ Usage:
 Arguments:
   KEY                 an administrator's API key, with --own any user's, - to look it up, @NAME for an entry of ~/.parsec.yml
   URL                 the server, or - to look it up
-  LEDGER              a file that records what was warned of, deleted and purged; the first run creates it
+  LEDGER              a file that records what was warned of, deleted and purged; --warn creates it
   HISTORY             with --undo: only these, by id or name
 
 Options:
@@ -83,8 +83,7 @@ def main(argv=None):
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     if args["--list"]:
-        if not os.path.exists(args["LEDGER"]):
-            raise GalaxyError(f"{args['LEDGER']}: there is no such ledger", USAGE)
+        require_ledger(args["LEDGER"])
         with ExpiryLedger(args["LEDGER"], dry_run=True) as ledger:
             show(sorted(list_noted(ledger, purge_after), key=by_owner), output["format"], output["fields"] or FIELDS)
         return DONE
@@ -92,6 +91,8 @@ def main(argv=None):
         galaxy.current_user()
     messages = Messages(args["--mails"], args["--template"], galaxy.base, tags[0] if tags else "", dry_run) \
         if args["--warn"] else None
+    if not args["--warn"]:
+        require_ledger(args["LEDGER"])
     if args["--purge"]:
         require_purging(galaxy)
     clock.require_same_time(galaxy)
@@ -134,6 +135,13 @@ def check_options(args):
             raise GalaxyError(f"{name} is for --warn", USAGE)
     if args["--warn"] and not args["--mails"]:
         raise GalaxyError("--warn needs --mails=FOLDER, where messages to the owners are written, or --mails=-", USAGE)
+
+
+def require_ledger(path):
+    """Raise a usage error where there is no ledger: without one nothing was warned of or deleted."""
+    if not os.path.exists(path):
+        raise GalaxyError(f"{path}: there is no such ledger; --warn creates it" if path else
+                          "LEDGER is empty: is a variable unset?", USAGE)
 
 
 def list_noted(ledger, purge_after):

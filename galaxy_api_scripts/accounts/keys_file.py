@@ -17,6 +17,8 @@ class KeysFile:
     others may read, that is no such file, or that can't be written."""
 
     def __init__(self, path: str):
+        if path == "-":
+            raise GalaxyError("--keys=-: keys go to a file, not to standard output", USAGE)
         self.path = check_writable(path, overwrite=True, option="--keys")
         self._keys: dict[str, tuple[str, str]] = {}     # {address in small letters: (as it is written, key)}
         self.unsaved: set[str] = set()                  # addresses in small letters

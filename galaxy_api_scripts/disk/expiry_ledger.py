@@ -7,7 +7,9 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -56,8 +58,8 @@ class ExpiryLedger:
         self.path, self.dry_run = Path(os.path.realpath(path)), dry_run
         self._mutex = threading.RLock()
         with contextlib.ExitStack() as stack, _translated(self.path):
-            if self.path.exists() and not self.path.is_file():
-                raise GalaxyError(f"{path}: not a file", USAGE)
+            if not self.path.parent.is_dir() or (self.path.exists() and not self.path.is_file()):
+                raise GalaxyError(f"{path}: not a file's name in a folder", USAGE)
             if dry_run:
                 self._database = _copy_in_memory(self.path)
             else:
@@ -83,6 +85,9 @@ class ExpiryLedger:
         [version] = self._database.execute("PRAGMA user_version").fetchone()
         if version > SCHEMA:
             raise GalaxyError(f"{self.path}: a ledger of schema {version}, written by newer scripts: these read {SCHEMA}")
+        [damage] = self._database.execute("PRAGMA integrity_check(1)").fetchone()
+        if damage != "ok":
+            raise GalaxyError(f"{self.path}: the ledger is damaged ({one_line(damage)}): take it from a backup")
         known = {row["name"]: row["value"] for row in self._database.execute("SELECT name, value FROM meta")}
         for name, value in ((name, redact(value)) for name, value in about.items()):
             if known.get(name, value) != value:
@@ -216,9 +221,20 @@ def _connect(place: str, synchronous: str = "FULL") -> sqlite3.Connection:
 
 def _copy_in_memory(path: Path) -> sqlite3.Connection:
     copy = _connect(":memory:")
-    if path.exists() and path.stat().st_size:
+    if not path.exists() or not path.stat().st_size:
+        return copy
+    try:
         with contextlib.closing(_connect(f"{path.as_uri()}?mode=ro")) as database:
             database.backup(copy)
+    except sqlite3.OperationalError as error:
+        if "readonly" not in str(error):
+            raise
+        # A run was killed while it wrote. What it left is taken back in a copy, for nobody writes the ledger now.
+        with tempfile.TemporaryDirectory() as folder:
+            for end in ("", "-journal"):
+                shutil.copyfile(f"{path}{end}", f"{folder}/ledger{end}")
+            with contextlib.closing(_connect(f"{folder}/ledger")) as database:
+                database.backup(copy)
     return copy
 
 

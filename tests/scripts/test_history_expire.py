@@ -302,7 +302,7 @@ def test_a_key_without_the_right_is_told_what_is_missing(world):
     assert world.run("warn", key=USER_KEY, status=FAILED) == []
     assert "needs an administrator's key" in world.err and "--own" in world.err and not world.ledger.exists()
     world.galaxy.purge_allowed = False
-    assert world.run("purge", status=FAILED) == [] and "allow_user_dataset_purge" in world.err
+    assert world.run("warn", "purge", status=FAILED) == [] and "allow_user_dataset_purge" in world.err
     assert world.writes() == []
 
 
@@ -340,10 +340,55 @@ def test_a_clock_that_is_wrong_is_refused(world, monkeypatch):
 
 
 def test_two_runs_never_meet(world):
+    world.run("warn")
     with hold_lock(world.ledger.with_name("expiry.db.lock")):
         assert world.run("delete", status=TRY_LATER) == [] and "another run is at work" in world.err
         world.galaxy.add_history(days=200)
         assert len(world.run("warn", "-n")) == 1
+
+
+def test_without_a_ledger_nothing_was_warned_of_or_deleted_and_that_is_told(world):
+    for stage in ("delete", "purge", "undo", "list"):
+        for option in ([], ["--dry-run"]):
+            assert world.run(stage, *option, status=USAGE) == [] and "no such ledger; --warn creates it" in world.err
+    assert not world.ledger.exists()
+    world.ledger = world.ledger / "folder" / "expiry.db"
+    for option in ([], ["--dry-run"]):
+        assert world.run("warn", *option, status=USAGE) == [] and "not a file's name in a folder" in world.err
+
+
+def test_a_dry_run_after_a_run_that_was_killed_while_it_wrote_shows_what_was_before(world):
+    for number in range(50):
+        world.galaxy.add_history(days=200, name=f"history {number}" + "x" * 200)
+    warned = [{**row, "date": ""} for row in world.run("warn")]
+    database = sqlite3.connect(world.ledger, isolation_level=None)
+    for statement in ("PRAGMA cache_size = 1", "BEGIN IMMEDIATE", "UPDATE histories SET name = 'half', state = 'deleted'"):
+        database.execute(statement)
+    killed = {file.name: file.read_bytes() for file in world.ledger.parent.iterdir() if file.is_file()}
+    database.execute("ROLLBACK")
+    database.close()
+    for name, content in killed.items():
+        (world.ledger.parent / name).write_bytes(content)
+    assert "expiry.db-journal" in killed and b"half" in killed["expiry.db"]
+    for stage in (["list"], ["warn", "-n"]):
+        rows = world.run(*stage)
+        assert [{**row, "date": ""} for row in rows] == (warned if stage == ["list"] else [])
+        assert {name: (world.ledger.parent / name).read_bytes() for name in killed} == killed
+    assert world.run("warn") == [] and [{**row, "date": ""} for row in world.run("list")] == warned
+
+
+def test_a_damaged_ledger_does_nothing(world):
+    for _ in range(50):
+        world.galaxy.add_history(days=200)
+    world.run("warn")
+    world.pass_days(30)
+    with sqlite3.connect(world.ledger) as database:
+        database.execute("PRAGMA writable_schema = ON")
+        database.execute("DELETE FROM sqlite_master WHERE name = 'histories_by_state'")     # its pages are nobody's
+    database.close()
+    for option in ([], ["--dry-run"]):
+        assert world.run("delete", *option, status=FAILED) == [] and "the ledger is damaged" in world.err
+    assert world.states() == "t" * 50
 
 
 def test_a_file_that_is_no_such_ledger_is_left_as_it_is(world):

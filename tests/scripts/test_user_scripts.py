@@ -127,6 +127,12 @@ def test_usage_and_quota_are_asked_for_several_at_once(run, galaxy):
     assert galaxy.count("GET user") < 20
 
 
+def test_a_quota_without_a_limit_is_no_quota_of_minus_one(run, galaxy):
+    galaxy.add_user("ann@example.org", quota_bytes=-1)
+    [row] = run(user_list.main, "--usage", "--like=ann")
+    assert (row["quota"], row["quota_percent"]) == ("unlimited", None)
+
+
 def test_deleted_and_purged_accounts_are_told_apart(run, galaxy):
     galaxy.add_user("gone@example.org", deleted=True)
     galaxy.add_user("redacted", deleted=True, purged=True)
@@ -291,6 +297,11 @@ def test_keys_are_one_for_each_account_however_its_address_is_written_and_new_fo
     [row] = run(user_create.main, f"--keys={file}", table("email\nann@example.org\n"))
     assert row["added"] == ["key"] and planned == [{**row, "id": None}]
     assert file.read_text() == f"email,key\nann@example.org,{int(row['id'], 16):032x}\n"
+
+
+def test_keys_never_go_to_standard_output(run, galaxy, table):
+    run(user_create.main, "--keys=-", table(), status=USAGE, err="keys go to a file")
+    assert galaxy.asked == []
 
 
 def test_keys_for_which_the_disk_has_no_room_are_nobodys(run, galaxy, table, tmp_path, monkeypatch):
