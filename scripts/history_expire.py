@@ -18,7 +18,7 @@ Options:
   --list              show what the ledger says, without asking Galaxy
   --older-than=AGE    warn: last changed so long ago, such as 180d or 36h; a number alone is in days  [default: 180d]
   --larger-than=SIZE  warn: only those of this size or more, such as 500M or 10G
-  --user=USER         warn: only the histories of this user: e-mail address, public name or id; may be repeated
+  --user=USER         only those of this user: e-mail address, public name or id; with --warn, may be repeated
   --tag=TAG           warn: only those with this tag
   --grace=AGE         from the warning to the deletion  [default: 30d]
   --purge-after=AGE   from the deletion to the purge  [default: 30d]

@@ -17,7 +17,7 @@ Options:
   --no-files         in an RO-Crate, no contents of datasets
   --limit-rate=RATE  at most this many bytes a second, all transfers together: 500K, 20M, 1G
   --timeout=SECONDS  stop waiting after this many seconds in all
-  --force            replace a file that exists
+  --force            overwrite an existing file
   -h, --help         show this help
   --version          show the version
 

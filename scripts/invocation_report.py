@@ -11,7 +11,7 @@ Arguments:
 
 Options:
   --to=FILE    the page to write, - for standard output
-  --force      replace a file that exists
+  --force      overwrite an existing file
   -h, --help   show this help
   --version    show the version
 

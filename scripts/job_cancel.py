@@ -16,7 +16,7 @@ Options:
                       for any text, as in fastqc,bwa*
   --user=USER         only those of this user: e-mail address, public name or id
   --destination=NAME  only those with this job runner, such as slurm; Galaxy tells no more about a destination
-  --history=HISTORY   only those in the history with this id, or of yours with this name
+  --history=WHICH     only those in the history with this id or unique name
   --older-than=AGE    only those made so long ago, such as 90m, 12h or 1d12h; a number alone is in days
   --unchanged=AGE     only those that have not changed for so long; a running job changed last when it began to run
   --message=TEXT      a message that Galaxy shows the user at the jobs' datasets

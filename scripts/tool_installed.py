@@ -10,7 +10,7 @@ Arguments:
 
 Options:
   --to=FILE        write the list there, whole or not at all; by default on standard output
-  --force          overwrite FILE
+  --force          overwrite an existing file
   --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style; without it and --fields YAML
   --fields=NAMES   only these fields, separated by commas: owner, name, revision, section, id, tool_shed
   -h, --help       show this help

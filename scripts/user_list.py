@@ -14,7 +14,7 @@ Options:
   --inactive-for=AGE   only those who have not done anything for so long, such as 90d, with when they last did; a number
                        alone is in days
   --deleted            deleted accounts instead of the others, purged ones included
-  --like=TEXT          only those with TEXT in their e-mail address or public name, in any capitals
+  --search=TEXT        only those with TEXT in their e-mail address or public name, in any capitals
   --limit=N            at most N of them
   --format=FORMAT      table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
   --fields=NAMES       only these fields, separated by commas
@@ -51,7 +51,7 @@ def main(argv=None):
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     galaxy.require_admin("listing accounts")
-    accounts = describe_accounts(galaxy, fields, deleted, args["--like"] or "", idle)
+    accounts = describe_accounts(galaxy, fields, deleted, args["--search"] or "", idle)
     rows = (one for one, _ in zip(accounts, range(limit))) if limit else accounts
     show(rows, output["format"], fields)
 

@@ -13,7 +13,7 @@ Options:
   --to=FILE      the file to write; - is standard output  [default: -]
   --style=STYLE  ga (JSON), format2 (YAML), or a diagram: mermaid or text; unless given, as FILE ends (.ga, .json, .yml,
                  .yaml, .mmd, .mermaid, .txt), ga on standard output
-  --force        overwrite a file that exists
+  --force        overwrite an existing file
   -h, --help     show this help
   --version      show the version
 

@@ -11,7 +11,7 @@ Arguments:
 
 Options:
   --to=FILE   the file to write; - is standard output  [default: -]
-  --force     overwrite a file that exists
+  --force     overwrite an existing file
   -h, --help  show this help
   --version   show the version
 

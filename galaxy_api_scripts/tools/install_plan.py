@@ -11,7 +11,9 @@ from galaxy_api_scripts.tools.toolshed import (
     DEACTIVATED,
     ERROR,
     INSTALLED,
+    LOOKS_AT_ONCE,
     UNINSTALLED,
+    Key,
     Repository,
     find_record,
     get_list,
@@ -24,9 +26,6 @@ MAIN_SHED = "toolshed.g2.bx.psu.edu"
 NEW = "New"     # the status of a record before its installation begins
 INSTALL, REPAIR, WAIT = "install", "repair", "wait"
 DEFAULTS = dict(zip(DEPENDENCY_KEYS, (True, True, False)))      # as ephemeris has them
-LOOKS_AT_ONCE = 4       # into the Tool Sheds
-
-Key = tuple[str, str, str]      # host, owner and name of a repository
 
 
 @dataclass

@@ -10,7 +10,9 @@ from galaxy_api_scripts.tools.toolshed import (
     DEACTIVATED,
     ERROR,
     INSTALLED,
+    LOOKS_AT_ONCE,
     UNINSTALLED,
+    Key,
     Repository,
     get_list,
     known_sheds,
@@ -18,10 +20,8 @@ from galaxy_api_scripts.tools.toolshed import (
 )
 from galaxy_api_scripts.transfers import UP, TransferPool
 
-LOOKS_AT_ONCE = 4       # into the Tool Sheds
 ENDED = (INSTALLED, DEACTIVATED, UNINSTALLED, ERROR)
 Record = dict[str, Any]
-Key = tuple[str, str, str]      # host, owner and name of a repository
 
 
 def key_of(record: Record) -> Key:

@@ -17,6 +17,9 @@ from common import MAY_HAVE_ACTED, STILL_RUNNING, TRY_LATER, USAGE, Answer, Gala
 
 INSTALLED, DEACTIVATED, UNINSTALLED, ERROR = "Installed", "Deactivated", "Uninstalled", "Error"
 INSTALL_TIMEOUT = 3600      # seconds to wait for an installation whose answer is lost, as proxies lose it after a minute
+LOOKS_AT_ONCE = 4       # into the Tool Sheds
+
+Key = tuple[str, str, str]      # host, owner and name of a repository
 
 
 class Repository:

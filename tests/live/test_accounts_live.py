@@ -83,10 +83,10 @@ def test_accounts_from_a_table_to_their_end(run, admin, person, mark, tmp_path):
     [row] = run("user_create.py", f"email,groups,quota\n{ann.upper()},{mark} core,-\n{bob},,\n")
     assert (row["added"], row["removed"]) == ([], [f"group {mark} lab", f"quota {mark}"])
     assert members(admin, f"{mark} lab") == [f"{mark}-Bob"] and quota(admin, mark)[3] == []
-    listed = run("user_list.py", [], f"--like={mark}", "--usage", "--activity")
+    listed = run("user_list.py", [], f"--search={mark}", "--usage", "--activity")
     assert [(one["email"], one["disk_usage"], one["purged"]) for one in listed] == [(bob, 0, False), (ann, 0, False)]
     assert all(one["last_activity"] for one in listed)
-    assert run("user_list.py", [], f"--like={mark}", "--inactive-for=1") == []
+    assert run("user_list.py", [], f"--search={mark}", "--inactive-for=1") == []
 
     line = ["user_delete.py", ["-"]]
     emails = f"{ann}\n{mark}-b\n"

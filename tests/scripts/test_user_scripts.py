@@ -102,7 +102,7 @@ def test_accounts_are_listed_by_one_request_for_all_of_them(run, galaxy):
     assert [(row["email"], row["username"], row["active"], row["deleted"]) for row in rows] == [
         ("admin@example.org", "admin", True, False), ("zoe@example.org", "zoe", False, False)]
     assert galaxy.kinds == ["GET current", "GET users", "GET users"]       # the second page is empty
-    assert [row["email"] for row in run(user_list.main, "--like=ZOE")] == ["zoe@example.org"]
+    assert [row["email"] for row in run(user_list.main, "--search=ZOE")] == ["zoe@example.org"]
     assert [row["email"] for row in run(user_list.main, "--limit=1")] == ["admin@example.org"]
 
 
@@ -129,7 +129,7 @@ def test_usage_and_quota_are_asked_for_several_at_once(run, galaxy):
 
 def test_a_quota_without_a_limit_is_no_quota_of_minus_one(run, galaxy):
     galaxy.add_user("ann@example.org", quota_bytes=-1)
-    [row] = run(user_list.main, "--usage", "--like=ann")
+    [row] = run(user_list.main, "--usage", "--search=ann")
     assert (row["quota"], row["quota_percent"]) == ("unlimited", None)
 
 
@@ -198,7 +198,7 @@ def test_an_account_that_is_deleted_meanwhile_is_told_as_such_and_one_that_is_no
         ("admin@example.org", False, 0), ("ann@example.org", True, 7)]
     galaxy.users[ann]["deleted"] = False
     galaxy.answers[f"GET /api/users/{ann}"] = gone
-    run(user_list.main, "--usage", "--like=ann", status=FAILED, err="User is deleted")
+    run(user_list.main, "--usage", "--search=ann", status=FAILED, err="User is deleted")
 
 
 @pytest.mark.parametrize("main, words", [(user_list.main, []), (user_delete.main, ["ann@example.org"]),

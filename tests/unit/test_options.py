@@ -14,6 +14,8 @@ SHARED = {
     "--format=FORMAT": "table, json, jsonl, csv, tsv, value or another tabulate style",
     "--fields=NAMES": "only these fields, separated by commas",
     "--limit=N": "at most N of them",
+    "--force": "overwrite an existing file",
+    "--user=USER": "only those of this user: e-mail address, public name or id",
     "--check": "first compare address and fields with the server's own description, and send nothing that it lacks",
     "-n, --dry-run": "show what would be done, change nothing",
     "-q, --quiet": "no progress, only results and errors",
@@ -28,9 +30,12 @@ SHARED = {
     "-h, --help": "show this help",
     "--version": "show the version",
 }
-# its lines on standard output are part of the old command line, so -q, which came later, is the only way to do without them;
-# a ledger is checked for what failed, and sends nothing
+# Downloads write many files; library_upload_dir.py's lines on standard output are part of the old command line, so -q, which
+# came later, is the only way to do without them; a ledger is checked for what failed, and sends nothing.
 OTHER_WORDS = {
+    **dict.fromkeys([("dataset_download.py", "--force"), ("library_download.py", "--force")],
+                    "replace files of the same name that this script did not download"),
+    ("invocation_download.py", "--force"): "replace files that exist",
     ("library_upload_dir.py", "-q, --quiet"): "no progress and no line for an uploaded file, only errors",
     ("ledger_show.py", "--check"):
         "only what has failed and was neither mended nor acknowledged, and exit with 1 if there is any",
