@@ -60,7 +60,7 @@ from common import (
 from galaxy_api_scripts import releases
 from galaxy_api_scripts.datasets.upload import post_fetch
 from galaxy_api_scripts.libraries.contents import find_library, open_folder
-from galaxy_api_scripts.libraries.fill import FillStep, LibraryFill, iter_files
+from galaxy_api_scripts.libraries.fill import LibraryFill, list_steps
 from galaxy_api_scripts.libraries.uploads import exclusive_run
 from galaxy_api_scripts.yaml_files import load_yaml
 
@@ -100,7 +100,7 @@ def main(argv=None):
 def fill(galaxy, target, dry_run, output):
     """Fetch what the library of that name lacks, and print a row for each file; return the exit status."""
     items, destination = target.get("items", target.get("elements")), target["destination"]
-    steps = files = [FillStep(path, element) for path, element in iter_files(items)]
+    steps = files = list_steps(items)
     galaxy.current_user()
     library, errors = find_library(galaxy, destination["name"]), {}
     if not library:

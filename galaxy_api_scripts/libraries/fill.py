@@ -44,10 +44,22 @@ def iter_files(items: Any, path: FolderPath = ()) -> Iterator[tuple[FolderPath, 
         name = (item.get("name") or _name_of_source(item)) if isinstance(item, dict) else ""
         if not name or "elements_from" in item:
             raise GalaxyError(f"--into: neither a file with a name nor a folder of such, to be compared: {item!r}", USAGE)
+        if not isinstance(name, str):
+            raise GalaxyError(f"--into: name: {name!r} is no text to YAML: write it in quotes", USAGE)
         if isinstance(inner, list):
             yield from iter_files(inner, (*path, name))
         else:
             yield path, {**item, "name": name}
+
+
+def list_steps(items: Any) -> list[FillStep]:
+    """The steps for all files of a target; a usage error for two of one path, which could not be told apart later."""
+    steps: dict[str, FillStep] = {}
+    for path, element in iter_files(items):
+        step = FillStep(path, element)
+        if steps.setdefault(step.row["path"], step) is not step:
+            raise GalaxyError(f"--into: two items are {step.row['path']}", USAGE)
+    return list(steps.values())
 
 
 def _name_of_source(item: dict[str, Any]) -> str:

@@ -108,6 +108,8 @@ def test_who_may_not_add_is_told(fill, shelf):
 @pytest.mark.parametrize("changed, words", [
     ({"destination": {"type": "library_folder", "library_folder_id": "1"}}, "--into: is for a destination {type: library"),
     ({"destination": {"type": "library"}}, "--into: is for a destination"),
+    ({"items": [{"src": "url", "url": "u", "name": "a"}, {"src": "url", "url": "v/a"}]}, "--into: two items are /a"),
+    ({"items": [{"src": "url", "url": "u", "name": 2015}]}, "--into: name: 2015 is no text to YAML: write it in quotes"),
     ({"items": [{"src": "url"}]}, "neither a file with a name"), ({"items": ["x"]}, "neither a file with a name"),
     ({"items": [{"name": "x", "elements_from": "archive", "src": "url", "url": "u"}]}, "neither a file with a name"),
     ({"items": None, "elements_from": "archive"}, "expected a list of items")])
