@@ -40,7 +40,7 @@ from common import TRY_LATER, USAGE, Galaxy, GalaxyError, arguments, eprint, int
 from galaxy_api_scripts.ages import parse_age, parse_duration
 from galaxy_api_scripts.files import check_writable, write_atomic
 from galaxy_api_scripts.job_queue import health
-from galaxy_api_scripts.job_queue.selection import ALL_STATES, OPEN_STATES, JobFilter, split_commas
+from galaxy_api_scripts.job_queue.selection import OPEN_STATES, JobFilter, split_commas
 from galaxy_api_scripts.job_queue.times import fetch_server_time
 
 
@@ -49,7 +49,7 @@ def main(argv=None):
     try:
         args = arguments(__doc__, argv)
         file = parse_file(args["--prometheus"])
-        limits, window, states = parse_thresholds(args), parse_age(args, "--window"), parse_states(args["--wait-state"])
+        limits, window, states = parse_thresholds(args), parse_age(args, "--window", 1), parse_states(args["--wait-state"])
         timeout = int_option(args, "--timeout", 1)
         wanted = JobFilter(OPEN_STATES, split_commas(args["--tool"]), destination=args["--destination"])
         galaxy = Galaxy(args["KEY"], args["URL"])
@@ -108,7 +108,7 @@ def parse_percent(text, option):
 def parse_states(text):
     """The states in `--wait-state`."""
     states = split_commas(text)
-    unknown = [state for state in states if state not in ALL_STATES]
+    unknown = [state for state in states if state not in OPEN_STATES]
     if unknown:
         raise GalaxyError(f"--wait-state: there is no {', '.join(unknown)}: there are {', '.join(OPEN_STATES)}", USAGE)
     return states

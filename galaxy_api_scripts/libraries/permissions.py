@@ -261,6 +261,8 @@ class LibraryPermissions:
                 raise NeedsDecision("the last role that has access would go, and everybody would have it: --public if so")
         if item.kind == DATASET and now[MANAGE] and not wanted[MANAGE]:
             raise NeedsDecision("a dataset that no role manages is lost to its owner: leave it a role")
+        if now[MANAGE] and not wanted[MANAGE] and not self.finder.is_admin:
+            raise NeedsDecision("nobody but administrators could manage it, not this key's user either: leave it a role")
         return wanted
 
     def _groups(self) -> list[list[Item]]:

@@ -161,6 +161,15 @@ def test_a_dataset_keeps_a_manager_and_readers(change, shelf, items):
         ("Shelf", "access", ["ann_b@example.org", "lab"])]     # of a library one role is enough
 
 
+def test_a_manager_who_is_no_administrator_is_not_locked_out(change, shelf, items, manager):
+    shelf.rights_of(shelf.library)["manage"].append(MY)
+    shelf.rights_of(shelf.root)["manage"].append(MY)
+    change("manage=", status=FAILED, err="nobody but administrators could manage it, not this key's user either")
+    assert not shelf.writes()
+    shelf.users[KEY]["is_admin"] = True
+    assert brief(change("manage=")) == [("Shelf", "manage", []), ("/", "manage", [])]
+
+
 def test_two_items_of_one_dataset_are_changed_by_one_request(change, shelf, items):
     shelf.twins[items["/sub/two.txt"]] = items["/one.txt"]
     rows = change("-r", "--restrict", "access=lab")

@@ -53,7 +53,7 @@ def test_thresholds(script, requests_mock, capsys, jobs, options, status, words)
 @pytest.mark.parametrize("words", [
     ["--x"], ["x"], ["--waiting=1h"], ["--waiting=6h,1h"], ["--waiting=1w,2w"], ["--errors=a,b"], ["--errors=50,20"],
     ["--window=1w"], ["--min-ended=x"], ["--wait-state=lost"], ["--prometheus=queue.txt"], ["--prometheus=/nowhere/x.prom"],
-    ["--timeout=0"], ["--tool="]])
+    ["--timeout=0"], ["--tool="], ["--tool=,"], ["--wait-state=,"], ["--wait-state=ok"], ["--window=0s"]])
 def test_a_bad_command_line_is_unknown_and_sends_nothing(script, requests_mock, capsys, words):
     assert checked(script, capsys, *words)[0] == UNKNOWN
     assert requests_mock.call_count == 0
