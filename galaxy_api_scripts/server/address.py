@@ -88,8 +88,9 @@ def tls_context() -> ssl.SSLContext:
 
 
 def collects_bodies(base: str, path: str) -> bool | None:
-    """Whether a proxy waits for a body's last byte before Galaxy gets its first: a PATCH to `path`, which Galaxy refuses by
-    its headers, is then not answered while bytes are missing. None where that can't be told."""
+    """Whether nginx waits for a body's last byte before Galaxy gets its first: a PATCH to `path`, which Galaxy refuses by
+    its headers, is then not answered while bytes are missing. None where that can't be told. (It says nothing of Apache 2.4,
+    which passes bytes on as they come, and an answer back after the last.)"""
     scheme, host, port = origin(base)
     if proxy_of_environment(base) or urlsplit(base).username:
         return None

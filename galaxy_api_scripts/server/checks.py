@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -158,7 +159,8 @@ def check_proxy(server: Server) -> Row:
             return Row(WARNING, f"{found}; it encodes the % of an id once more", f"Apache: nocanon ({PAGE})")
         if error.status not in (400, 404, 500):
             raise
-    own = galaxy.get_or_none("/ga4gh/drs/v1/service-info") or {}
+    # A proxy may ask for a password of its own there: it is no address of the API.
+    own = galaxy.get_or_none("/ga4gh/drs/v1/service-info", absent=(400, 401, 403, 404)) or {}
     url = str((own.get("organization") or {}).get("url") or "")
     if url and origin(url) != origin(galaxy.base):
         return Row(WARNING, f"{found}; Galaxy takes itself for {shorten(url, 100)}",
@@ -186,7 +188,8 @@ def check_upload(server: Server) -> Row:
     if passed < size:
         problems.append(f"none of {size / 2**20:.3g} MiB, as browsers send")
         mends.append("client_max_body_size 0")
-    if address.collects_bodies(server.galaxy.base, f"/api/{ROUTE}{'0' * 32}"):
+    is_nginx = server.response is not None and re.search("(?i)nginx|openresty", server.response.headers.get("Server", ""))
+    if is_nginx and address.collects_bodies(server.galaxy.base, f"/api/{ROUTE}{'0' * 32}"):
         problems.append("a proxy collects each before Galaxy sees a byte, and loses it in a cut")
         mends.append("proxy_request_buffering off")
     found = "; ".join([f"resumable uploads, pieces of {passed / 2**20:.3g} MiB pass", *problems])

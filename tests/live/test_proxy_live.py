@@ -241,6 +241,32 @@ def test_at_the_root_of_a_host(kind, folder, server, person, value):
         assert requests.get(running.url, verify=str(folder / "authority.pem"), timeout=60).status_code == 401
 
 
+def test_server_check_tells_which_lines_are_missing(kind, folder, server, person):
+    galaxy, lines = server.url.removeprefix("http://"), at_the_root(LINES[kind])
+    bare = re.sub(r"(?m)^.*(X-Forwarded-Proto|ProxyPreserveHost| Host \$|client_max_body|request_buffering).*\n", "",
+                  lines).replace(" nocanon", "").replace("AllowEncodedSlashes NoDecode", "AllowEncodedSlashes Off")
+
+    def check(url, *words):
+        ended = person.run("server_check.py", "--format=value", *words, person.key, url, GALAXY_RETRY_MAX="0",
+                           REQUESTS_CA_BUNDLE=str(folder / "authority.pem"))
+        return ended.returncode, {line.split("\t")[0]: line.split("\t")[1:] for line in ended.stdout.splitlines()}
+    with proxy(kind, folder, galaxy, lines) as running:
+        status, found = check(running.url, "--upload")
+        assert (status, found["proxy"][0], found["upload"][0]) == (0, "ok", "ok"), (found["proxy"], found["upload"])
+        assert "a certificate that is valid for" in found["TLS"][1]
+        # Apache hands on Galaxy's own name.
+        assert ("nginx" if kind == "nginx" else "none that tells its name") in found["proxy"][1]
+        assert check(f"{running.url}/galaxy")[1]["address"][2] == f"give {running.url} as URL: a Galaxy answers there"
+    with proxy(kind, folder, galaxy, bare) as running:
+        status, found = check(running.url, "--upload")
+        assert status == 0
+        if kind == "nginx":
+            assert found["upload"][::2] == [
+                "warning", "nginx: client_max_body_size 0, proxy_request_buffering off (docs/proxy.md)"]
+        else:
+            assert "AllowEncodedSlashes" in found["proxy"][2] and found["upload"][0] == "ok"
+
+
 def test_where_galaxy_does_not_learn_its_public_address(kind, folder, upstream, member, value, tmp_path):
     lines = re.sub(r"(?m)^.*(X-Forwarded-Proto|ProxyPreserveHost| Host \$).*\n", "", LINES[kind])
     lines = lines.replace("proxy_buffering off;", "proxy_buffering off; proxy_redirect off;")    # nginx would mend some
