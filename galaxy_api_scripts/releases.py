@@ -21,7 +21,7 @@ LIBRARY_DISPLAY, ON_COMPLETE = "display of a library's dataset", "on_complete of
 INVOCATION_METRICS, INVOCATION_REQUEST = "metrics of an invocation", "request of an invocation"
 SAMPLE_SHEETS, FETCHED_FOLDERS = "records and sample sheets", "folders of a library made by a fetch"
 SUBWORKFLOW_JOBS, SINGLE_READS = "jobs of subworkflows in an invocation's summary", "collections of pairs and single reads"
-DECIMAL_SIZES = "decimal sizes"
+DECIMAL_SIZES, QUOTA_GROUPS = "decimal sizes", "quotas of groups"
 SINCE: dict[str, Release] = {
     FETCH_HASHES: (24, 2),      # before it an element takes `MD5`, and compares it if the request says `validate_hashes`
     INVOCATION_METRICS: (24, 2),    # before it each job is asked for its own
@@ -33,6 +33,7 @@ SINCE: dict[str, Release] = {
     FIRST_BYTES: (26, 0),       # before it they are dropped, and the session has none
     SUBWORKFLOW_JOBS: (26, 0),  # before it each subworkflow is asked for its own
     ON_COMPLETE: (26, 0),       # before it the field is ignored
+    QUOTA_GROUPS: (26, 1),      # before it a quota that has groups is an error 500 when it is read
     DECIMAL_SIZES: (26, 1),     # before it a quota of 1 GB is one of 2^30 bytes
 }
 # What an old server ignores without a word, so that one of an unknown release is not trusted with it.

@@ -21,8 +21,8 @@ Options:
 Only name is required, and for a new quota amount: 50 GB, 1.5 TB, 200 GiB or unlimited. GB means what it means to the
 server: 10^9 bytes from Galaxy 26.1 on, 2^30 before. operation is = (exact), + (add) or - (subtract). default is registered
 or unregistered (all of these users, and then no users and groups), or no. users has e-mail addresses, public names or ids,
-groups has names, separated by semicolons or commas. source is the label of the disks that it is for. An empty cell leaves
-what is there, a hyphen means none. A deleted quota of the table is undeleted.
+groups (from Galaxy 26.1 on) has names, separated by semicolons or commas. source is the label of the disks that it is for.
+An empty cell leaves what is there, a hyphen means none. A deleted quota of the table is undeleted.
 
 A table with a mistake is refused with the numbers of the lines before anything is changed. Prints a row for each quota that
 was made, changed or deleted, as read back from Galaxy, and nothing if all are as they should be.

@@ -26,7 +26,7 @@ disk_usage and quota_bytes (in bytes), quota, quota_percent, as with --usage; la
 needs no other option.
 
 last_activity is the last time that a user set the password, ran a job, or changed a history that is not deleted, in UTC. It
-is not the last login, which Galaxy tells on its own pages only. Accounts come in the order of their e-mail addresses.
+is not the last login, which Galaxy tells on its own pages only. From Galaxy 26.1 on accounts come by their addresses.
   user_list.py --usage --format=csv - - > accounts.csv
   user_list.py --inactive-for=365d --format=value --fields=email - -
 """

@@ -20,7 +20,7 @@ MAX_LETTERS, MIN_PASSWORD = 255, 6
 
 
 def list_accounts(galaxy: Galaxy, deleted: bool = False) -> Iterator[Account]:
-    """Each account that is not deleted, or each that is, by e-mail address."""
+    """Each account that is not deleted, or each that is, in the server's order: by e-mail address from 26.1 on."""
     for one in galaxy.pages("users/deleted" if deleted else "users"):
         yield {name: one.get(name) for name in LIST_FIELDS}
 

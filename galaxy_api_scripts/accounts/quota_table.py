@@ -19,6 +19,7 @@ from galaxy_api_scripts.accounts.quotas import (
     parse_amount,
     read_quota,
 )
+from galaxy_api_scripts.releases import QUOTA_GROUPS, supports
 from galaxy_api_scripts.tables import NOTHING, Problems, Row
 
 COLUMNS = {"name": ("quota", "quota name"), "amount": ("size", "limit"), "operation": ("sign",),
@@ -180,6 +181,9 @@ class QuotaTable:
     def _find_groups(self, row: Row) -> frozenset[str] | None:
         names = row.names("groups")
         found = []
+        if names and not supports(self.galaxy, QUOTA_GROUPS):
+            self.problems.note(row.line, "this Galaxy is older than 26.1, and fails over each quota that has groups: name "
+                                         "their users")
         for name in names or ():
             if name in self.groups:
                 self.group_names[self.groups[name].id] = name

@@ -8,7 +8,7 @@ from typing import Any
 
 from common import Galaxy, GalaxyError
 from galaxy_api_scripts.accounts.directory import act_or_look, post_once
-from galaxy_api_scripts.releases import DECIMAL_SIZES, supports
+from galaxy_api_scripts.releases import DECIMAL_SIZES, QUOTA_GROUPS, supports
 from galaxy_api_scripts.together import ask_each
 
 UNLIMITED = -1          # in bytes, as Galaxy has it
@@ -75,6 +75,8 @@ def fetch_quotas(galaxy: Galaxy, names: Collection[str] = ()) -> tuple[dict[str,
         except GalaxyError as error:
             if error.status != 500:
                 raise
+        if not supports(galaxy, QUOTA_GROUPS):
+            return f"this Galaxy fails over the quota {name!r}, as those before 26.1 do over each that has groups"
         line = f"create.py KEY /api/quotas/{which}/purge" if is_deleted else f"delete.py KEY /api/quotas/{which} purge:=true"
         return f"Galaxy fails over the quota {name!r}, perhaps because a group of it was purged: {line} takes its groups off"
     found = {about[0]: quota for about, quota in zip(listed, ask_each(read, listed))}

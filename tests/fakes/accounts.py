@@ -15,9 +15,9 @@ each `{id: fields}`; `asked`, `lines`, `kinds`, `count(...)` and `writes()` tell
 `answers["PUT quota"]`, or of `GET /api/path`, is an answer, or a list of some, in place of the usual one;
 `lost["POST users"] = 1` loses an answer once that is done; `deaf` has the kinds of requests that answer as ever and do
 nothing. `delay` is how many seconds an answer takes, as of a server that is far. With `release = "24.1"` lists of users have
-no pages, PUT adds to a group's members, and a quota's associations are not emptied. A subclass may have more `ROUTES` (lines
-of method, name and path) and, for each, a method named after it (`get_users`), which takes the request's fields, its JSON
-and what stands for (\\w+) in the path.
+no pages, PUT adds to a group's members, a quota's associations are not emptied, and one with groups can't be read. A
+subclass may have more `ROUTES` (lines of method, name and path) and, for each, a method named after it (`get_users`), which
+takes the request's fields, its JSON and what stands for (\\w+) in the path.
 """
 import re
 import time
@@ -177,7 +177,7 @@ class FakeAccounts(LoopbackServer):
     def get_users(self, ask, body):
         found = self._listed(ask, ask.get("deleted") == "True")
         if self.release == "24.1":
-            return found
+            return sorted(found, key=lambda one: one["id"])
         start = int(ask.get("offset", 0))
         return found[start:start + int(ask.get("limit", len(found) + 1))]
 
@@ -312,6 +312,8 @@ class FakeAccounts(LoopbackServer):
         return self._quotas(True)
 
     def _quota(self, one):
+        if self.release == "24.1" and one["groups"]:
+            refuse(500, "Internal Server Error")
         return {**self._summary(one, "Quota"), "description": one["description"], "bytes": one["bytes"],
                 "operation": one["operation"], "quota_source_label": one["quota_source_label"],
                 "display_amount": "unlimited" if one["bytes"] == -1 else f"{one['bytes']} bytes",

@@ -84,7 +84,7 @@ def test_accounts_from_a_table_to_their_end(run, admin, person, mark, tmp_path):
     assert (row["added"], row["removed"]) == ([], [f"group {mark} lab", f"quota {mark}"])
     assert members(admin, f"{mark} lab") == [f"{mark}-Bob"] and quota(admin, mark)[3] == []
     listed = run("user_list.py", [], f"--search={mark}", "--usage", "--activity")
-    assert [(one["email"], one["disk_usage"], one["purged"]) for one in listed] == [(bob, 0, False), (ann, 0, False)]
+    assert {(one["email"], one["disk_usage"], one["purged"]) for one in listed} == {(bob, 0, False), (ann, 0, False)}
     assert all(one["last_activity"] for one in listed)
     assert run("user_list.py", [], f"--search={mark}", "--inactive-for=1") == []
 
@@ -127,13 +127,16 @@ def test_groups_from_a_table(run, admin, server, person, mark):
 def test_quotas_from_a_table(run, admin, server, person, mark):
     one, unit = Person(server), gigabyte(admin)
     run("group_set.py", f"group,users\n{mark} lab,{one.email}\n")
-    table = f"name,amount,operation,users,groups\n{mark} a,2 GB,+,{one.email},{mark} lab\n{mark} b,unlimited,=,,\n"
+    lab = f"{mark} lab" if unit == 10**9 else ""        # an older Galaxy fails over quotas of groups
+    table = f"name,amount,operation,users,groups\n{mark} a,2 GB,+,{one.email},{lab}\n{mark} b,unlimited,=,,\n"
+    if not lab:
+        run("quota_set.py", table.replace(",\n", f",{mark} lab\n", 1), status=1, err="fails over each quota that has groups")
     run("quota_set.py", table, who=person, status=1, err="needs an administrator's key")
     assert [row["action"] for row in run("quota_set.py", table, "-n")] == ["created"] * 2
     assert [row["action"] for row in run("quota_set.py", table)] == ["created"] * 2
     assert run("quota_set.py", table) == []
     name = one.email.partition("@")[0]
-    assert quota(admin, f"{mark} a") == (2 * unit, "+", [], [name], [f"{mark} lab"])
+    assert quota(admin, f"{mark} a") == (2 * unit, "+", [], [name], [lab] if lab else [])
     assert quota(admin, f"{mark} b") == (-1, "=", [], [], [])
     other = f"name,amount,operation,users,groups\n{mark} a,1.5 GiB,exact,-,-\n{mark} b,3 GB,,{one.email},\n"
     assert [row["action"] for row in run("quota_set.py", other)] == ["changed"] * 2

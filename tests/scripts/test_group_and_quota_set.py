@@ -73,6 +73,13 @@ def quotas_held(galaxy):
             for one in galaxy.quotas.values() if not one["deleted"]}
 
 
+def without_groups(galaxy):
+    """Make it an old Galaxy, none of whose quotas has groups."""
+    galaxy.release = "24.1"
+    for one in galaxy.quotas.values():
+        one["groups"] = []
+
+
 GROUPS_AFTER = {"lab": (["ann", "bob", "left"], ["sequencing"]), "core": (["cy"], []),
                 "new": (["ann", "cy"], ["imaging", "sequencing"]), "empty": ([], []), "other": (["cy"], [])}
 QUOTAS_AFTER = {"large": (200 * 10**9, "=", None, ["ann", "cy"], ["lab"]), "basic": (50 * 10**9, "=", "registered", [], []),
@@ -181,24 +188,28 @@ def test_lost_answers_about_groups_are_looked_up(run, galaxy, clock):
 
 @pytest.mark.parametrize("release, unit", [("24.1", 2**30), ("26.1", 10**9)])
 def test_quotas_become_what_the_table_says(run, galaxy, release, unit):
-    galaxy.release = release
-    planned = run(quota_set.main, GONE, "-n")
+    if release == "24.1":
+        without_groups(galaxy)
+        table, lab, groups = GONE.replace(",lab,", ",,"), [], ([], [])
+    else:
+        table, lab, groups = GONE, ["lab"], (["group lab"], ["group core"])
+    planned = run(quota_set.main, table, "-n")
     assert galaxy.writes() == []
-    rows = run(quota_set.main, GONE)
+    rows = run(quota_set.main, table)
     assert quotas_held(galaxy) == {
-        **QUOTAS_AFTER, "large": (200 * unit, "=", None, ["ann", "cy"], ["lab"]),
+        **QUOTAS_AFTER, "large": (200 * unit, "=", None, ["ann", "cy"], lab),
         "basic": (50 * unit, "=", "registered", [], [])}
     assert galaxy.named(galaxy.quotas, "large")["description"] == "for sequencing"
     assert [(row["name"], row["action"], row["operation"], row["default"]) for row in rows] == [
         ("large", "changed", "=", None), ("basic", "created", "=", "registered"), ("more", "created", "+", None),
         ("gone", "undeleted", "=", None)]
     assert [(row["added"], row["removed"]) for row in rows] == [
-        (["ann@example.org", "cy@example.org", "group lab"], ["bob@example.org", "group core"]), ([], []),
+        (["ann@example.org", "cy@example.org", *groups[0]], ["bob@example.org", *groups[1]]), ([], []),
         (["bob@example.org"], []), (["ann@example.org"], [])]
     assert [row["amount"] for row in rows] == [f"200 G{'i' * (unit == 2**30)}B", f"50 G{'i' * (unit == 2**30)}B", "1536 GiB",
                                                "unlimited"]
     assert [{**row, "id": None} for row in rows] == [{**row, "id": None} for row in planned]
-    assert run(quota_set.main, GONE) == [] and galaxy.writes() == []
+    assert run(quota_set.main, table) == [] and galaxy.writes() == []
 
 
 def test_empty_cells_leave_what_is_there(run, galaxy):
@@ -210,9 +221,10 @@ def test_empty_cells_leave_what_is_there(run, galaxy):
 
 @pytest.mark.parametrize("release", ["24.1", "26.1"])
 def test_the_last_users_and_groups_are_taken_off(run, galaxy, release):
-    galaxy.release = release
+    if release == "24.1":
+        without_groups(galaxy)
     [row] = run(quota_set.main, "name,users,groups\nlarge,-,-\n")
-    assert row["removed"] == ["bob@example.org", "group core"]
+    assert row["removed"] == ["bob@example.org", "group core"][:1 + (release != "24.1")]
     assert quotas_held(galaxy)["large"] == (10**11, "=", None, [], [])
     assert run(quota_set.main, "name,users,groups\nlarge,-,-\n") == []
 
@@ -294,6 +306,14 @@ def test_a_quota_over_which_galaxy_fails_stands_in_the_way_only_where_it_is_aske
     for table, options in (("name\nother\n", []), ("name\nlarge\nold\n", ["--delete-others"])):
         run(quota_set.main, table, *options, status=FAILED, err=f"delete.py KEY /api/quotas/{one['id']} purge:=true")
         assert galaxy.writes() == []
+
+
+def test_quotas_of_groups_are_left_alone_on_an_old_galaxy(run, galaxy):
+    galaxy.release = "24.1"
+    run(quota_set.main, "name,amount\nlarge,5 GB\n", status=FAILED, err="as those before 26.1 do over each that has groups")
+    run(quota_set.main, "name,groups\nother,lab\n", status=FAILED, err="line 2: this Galaxy is older than 26.1")
+    assert [row["name"] for row in run(quota_set.main, "name,amount\nother,5 GB\n")] == ["other"]
+    assert galaxy.writes() == ["PUT quota"]
 
 
 def test_a_quota_can_be_for_disks_with_a_label(run, galaxy):
