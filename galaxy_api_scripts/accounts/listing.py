@@ -8,7 +8,6 @@ from typing import Any
 from common import Galaxy, GalaxyError
 from galaxy_api_scripts.accounts.directory import Account, list_accounts
 from galaxy_api_scripts.accounts.groups import fetch_groups
-from galaxy_api_scripts.accounts.quotas import shown_quota
 from galaxy_api_scripts.together import ask_each
 
 USAGE_FIELDS = ("purged", "is_admin", "disk_usage", "quota", "quota_bytes", "quota_percent")
@@ -51,8 +50,8 @@ def describe_usage(galaxy: Galaxy, account: Account) -> dict[str, Any]:
         told = galaxy.get_or_none(f"users/deleted/{account['id']}") if error.status in (400, 403, 404) else None
         if not told:
             raise
-    return {**{name: told.get(name) for name in USAGE_FIELDS}, **shown_quota(told),
-            "disk_usage": int(told["total_disk_usage"]), "deleted": told["deleted"]}
+    return {**{name: told.get(name) for name in USAGE_FIELDS}, "disk_usage": int(told["total_disk_usage"]),
+            "deleted": told["deleted"]}
 
 
 def list_memberships(galaxy: Galaxy) -> dict[str, list[str]]:

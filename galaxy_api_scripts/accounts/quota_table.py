@@ -102,7 +102,10 @@ class QuotaTable:
             # A default that another row takes is this one's no more: there is one for each kind of user.
             taker = self.defaults.get((quota.default, quota.source))
             if taker and taker.cells["name"] != name:
-                self.wanted[name] = replace(quota, default="")
+                self.wanted[name] = quota = replace(quota, default="")
+            if quota.default and quota.bytes == UNLIMITED:
+                self.problems.note(lines[name], "an unlimited default quota is one of -1 bytes to Galaxy, which pauses the "
+                                   f"jobs of all {quota.default} users: without a default there is no limit")
         for name, quota in self.now.items():
             if self.delete_others and name not in self.wanted and quota.default and not quota.is_deleted and \
                     (quota.default, quota.source) not in self.defaults:

@@ -50,14 +50,6 @@ def parse_amount(galaxy: Galaxy, text: str) -> int | None:
     return amount if amount <= MOST_BYTES else None
 
 
-def shown_quota(user: dict[str, Any]) -> dict[str, Any]:
-    """How large a user's quota is, and how much of it is used, as Galaxy tells; but of an unlimited one Galaxy tells
-    `-1 bytes` (26.1)."""
-    if user.get("quota_bytes") == UNLIMITED:
-        return {"quota": "unlimited", "quota_percent": None}
-    return {"quota": user.get("quota"), "quota_percent": user.get("quota_percent")}
-
-
 def fetch_quotas(galaxy: Galaxy, names: Collection[str] = ()) -> tuple[dict[str, Quota], dict[str, str]]:
     """`{name: quota}` of all quotas, and of the deleted ones with these `names`, by a request for each; `{name: problem}` of
     those over which Galaxy fails (500), as over one whose group was purged (26.1).

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from common import Galaxy, GalaxyError
-from galaxy_api_scripts.accounts.quotas import shown_quota
 from galaxy_api_scripts.disk.facts import iter_histories
 from galaxy_api_scripts.sizes import format_size
 from galaxy_api_scripts.together import ask_each
@@ -47,7 +46,7 @@ def by_user(galaxy: Galaxy, everybody: bool) -> Iterator[Row]:
     for user, about in _ask_of_each(galaxy, everybody, "{}"):
         count = _bytes(about, f"users/{user['id']}")
         yield {"user": user.get("email") or user.get("username"), "bytes": count,
-               **shown_quota(about), "id": user["id"]}
+               "quota": about.get("quota"), "quota_percent": about.get("quota_percent"), "id": user["id"]}
 
 
 def by_history(galaxy: Galaxy, everybody: bool) -> Iterator[Row]:

@@ -333,6 +333,18 @@ def test_a_hyphen_means_no_label_and_no_description(run, galaxy):
     run(quota_set.main, "name,source\nslow,-\n", status=FAILED, err="the quota 'slow' is for slow disks, and Galaxy can't")
 
 
+def test_no_quota_without_a_limit_becomes_the_default_one(run, galaxy):
+    for table in ("name,amount,default\nall,unlimited,registered\n", "name,amount\nold,unlimited\n"):
+        run(quota_set.main, table, status=FAILED, err="line 2: an unlimited default quota is one of -1 bytes to Galaxy, "
+            "which pauses the jobs of all registered users: without a default there is no limit")
+        assert galaxy.writes() == []
+    galaxy.named(galaxy.quotas, "old")["bytes"] = -1
+    rows = run(quota_set.main, "name,amount,default\nold,,\nnew,5 GB,registered\n")
+    assert [(row["name"], row["default"]) for row in rows] == [("old", None), ("new", "registered")]
+    run(quota_set.main, "name,default\nnew,no\n")
+    assert [row["amount"] for row in run(quota_set.main, "name,amount,default\nnew,unlimited,no\n")] == ["unlimited"]
+
+
 def test_changes_of_quotas_that_galaxy_does_not_make_are_told(run, galaxy):
     galaxy.deaf = {"PUT quota", "DELETE quota"}
     rows = run(quota_set.main, GONE + "old,,,,,,\n", "--delete-others", status=SOME_FAILED,

@@ -127,12 +127,6 @@ def test_usage_and_quota_are_asked_for_several_at_once(run, galaxy):
     assert galaxy.count("GET user") < 20
 
 
-def test_a_quota_without_a_limit_is_no_quota_of_minus_one(run, galaxy):
-    galaxy.add_user("ann@example.org", quota_bytes=-1)
-    [row] = run(user_list.main, "--usage", "--search=ann")
-    assert (row["quota"], row["quota_percent"]) == ("unlimited", None)
-
-
 def test_deleted_and_purged_accounts_are_told_apart(run, galaxy):
     galaxy.add_user("gone@example.org", deleted=True)
     galaxy.add_user("redacted", deleted=True, purged=True)
