@@ -1,7 +1,9 @@
 """tool_installed.py, tool_outdated.py, tool_update.py, tool_uninstall.py: what they find, do, print and refuse."""
 import json
+import re
 
 import pytest
+import requests
 import tool_install
 import tool_installed
 import tool_outdated
@@ -150,6 +152,23 @@ def test_uninstall_of_what_is_being_installed_a_revision_that_never_was_and_a_to
     assert (status, out) == (FAILED, "") and "has never had the repository demo/tally/912d014682f2: did you mean" in err
     status, out, err = run(tool_uninstall.main, f"{HOST}/repos/demo/tally/tally/0.9")
     assert (status, out) == (USAGE, "") and "give its name, demo/tally" in err and len(sheds.deleted) == 1
+
+
+@pytest.mark.parametrize("drops", [0, 1])
+def test_an_uninstallation_whose_answer_is_lost(run, sheds, drops):
+    """And with `drops` one that did not reach Galaxy before it."""
+    sheds.add()
+    lost = []
+
+    def delete(request, context):
+        lost.append(request)
+        if len(lost) > drops:
+            sheds.delete(request, context)
+        if len(lost) <= drops + 1:
+            raise requests.exceptions.ConnectionError("reset")
+    sheds.mock.delete(re.compile(f"{URL}/api/tool_shed_repositories/r"), json=delete)
+    assert run(tool_uninstall.main, "demo/tally") == (0, f"uninstall\tdemo\ttally\t{NEW}\tFilter and Sort\n", "")
+    assert sheds.installed() == [] and len(sheds.deleted) == 1 + drops
 
 
 def test_one_that_stays_installed_is_told(run, sheds):
