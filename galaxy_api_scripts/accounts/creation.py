@@ -26,7 +26,7 @@ from galaxy_api_scripts.tables import Problems, Row
 COLUMNS = {"email": ("e-mail", "mail", "e-mail address", "address"), "name": ("username", "public name", "user", "login"),
            "groups": ("group",), "quota": ("quotas",)}
 FIELDS = ["id", "email", "name", "action", "added", "removed"]
-CREATED, UNDELETED, CHANGED = "created", "undeleted", "changed"
+CREATED, UNDELETED, CHANGED, ACTIVE = "created", "undeleted", "changed", "active"
 
 
 @dataclass(eq=False)
@@ -176,7 +176,7 @@ class AccountTable:
             elif one.account["deleted"]:
                 yield Step(self._undelete, [one], action=UNDELETED)
             if self.activate and one.account and not one.account["active"]:
-                yield Step(self._activate, [one], added="active")
+                yield Step(self._activate, [one], added=ACTIVE)
         for group in self.groups.values():
             for one in people:
                 if one.groups is not None and group.name in one.groups and one.id not in group.members:
@@ -221,12 +221,14 @@ class AccountTable:
 
     def verify(self) -> None:
         """Read back the accounts and groups, and note with the people what Galaxy has not done."""
-        made = [one for one in self.people if one.action and not one.error]
-        there = {account["id"] for account in list_accounts(self.galaxy)} if made else set()
+        made = [one for one in self.people if (one.action or ACTIVE in one.added) and not one.error]
+        there = {account["id"]: account["active"] for account in list_accounts(self.galaxy)} if made else {}
         for one in made:
-            if one.id not in there:
-                one.error = GalaxyError(f"Galaxy has answered that the account is {one.action}, and it is not there")
-                one.action, one.added = "", []
+            lacks = "there" if one.id not in there else ACTIVE if self.activate and not there[one.id] else ""
+            if lacks:
+                one.error = GalaxyError(f"Galaxy has answered that it is done, and the account is not {lacks}")
+                one.added = [what for what in one.added if what != ACTIVE] if lacks == ACTIVE else []
+                one.action = one.action if lacks == ACTIVE else ""
         for name, group in sorted(self.groups.items()):
             label = f"group {name}"
             changed = [one for one in self.people if label in one.added + one.removed and not one.error]

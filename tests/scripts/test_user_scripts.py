@@ -408,6 +408,10 @@ def test_accounts_that_are_to_be_confirmed_are_activated_on_request(run, galaxy,
     old = galaxy.add_user("old@example.org", active=False)
     people = table("email\nold@example.org\nann@example.org\n")
     assert [row["added"] for row in run(user_create.main, people)] == [[]] and not galaxy.users[old]["active"]
+    galaxy.deaf = {"PUT user"}
+    for _ in range(2):
+        assert run(user_create.main, "--activate", people, status=FAILED, err="the account is not active") == []
+    galaxy.deaf = set()
     rows = run(user_create.main, "--activate", people)
     assert [(row["name"], row["added"]) for row in rows] == [("old", ["active"]), ("ann", ["active"])]
     assert [one["active"] for one in galaxy.users.values()] == [True] * 3
