@@ -20,23 +20,27 @@ class KeysFile:
         if path == "-":
             raise GalaxyError("--keys=-: keys go to a file, not to standard output", USAGE)
         self.path = check_writable(path, overwrite=True, option="--keys")
-        self._keys: dict[str, tuple[str, str]] = {}     # {address in small letters: (as it is written, key)}
-        self.unsaved: set[str] = set()                  # addresses in small letters
-        if self.path.exists():
-            rows = list(csv.reader(io.StringIO(read_text(path, is_private=True))))
-            if rows and rows[0] != HEADING or any(len(row) not in (0, 2) for row in rows):
-                raise GalaxyError(f"--keys={path}: it is there already, and no file of keys (CSV with email,key)", USAGE)
-            self._keys = {row[0].casefold(): (row[0], row[1]) for row in rows[1:] if row}
-            for _, key in self._keys.values():
-                register_secret(key)
+        self._keys = self._read()
+        self.unsaved: set[str] = set()      # addresses in small letters
+
+    def _read(self) -> dict[str, tuple[str, str]]:
+        """`{address in small letters: (as it is written, key)}`."""
+        if not self.path.exists():
+            return {}
+        rows = list(csv.reader(io.StringIO(read_text(str(self.path), is_private=True))))
+        if rows and rows[0] != HEADING or any(len(row) not in (0, 2) for row in rows):
+            raise GalaxyError(f"--keys={self.path}: it is there already, and no file of keys (CSV with email,key)", USAGE)
+        for row in filter(None, rows[1:]):
+            register_secret(row[1])
+        return {row[0].casefold(): (row[0], row[1]) for row in rows[1:] if row}
 
     def __contains__(self, email: str) -> bool:
         return email.casefold() in self._keys
 
     def drop(self, email: str) -> None:
         """Take out the key of an account that is there no longer, before another one gets its address."""
-        if self._keys.pop(email.casefold(), None):
-            self._write()
+        if email in self:
+            self._write(without=email.casefold())
 
     def add(self, email: str, key: str) -> None:
         """Add an account's key; raises `GalaxyError` for what is none."""
@@ -53,7 +57,9 @@ class KeysFile:
         if self.unsaved:
             self._write()
 
-    def _write(self) -> None:
+    def _write(self, without: str = "") -> None:
+        self._keys = {**self._read(), **self._keys}     # another run may have added some
+        self._keys.pop(without, None)
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([HEADING, *self._keys.values()])
         try:

@@ -293,6 +293,16 @@ def test_keys_are_one_for_each_account_however_its_address_is_written_and_new_fo
     assert file.read_text() == f"email,key\nann@example.org,{int(row['id'], 16):032x}\n"
 
 
+def test_two_runs_with_one_file_of_keys_lose_none(tmp_path):
+    one, other = (KeysFile(str(tmp_path / "keys.csv")) for _ in range(2))
+    one.add("ann@example.org", "a1")
+    other.add("bob@example.org", "b1")
+    one.save()
+    other.save()
+    one.drop("Ann@example.org")
+    assert (tmp_path / "keys.csv").read_text() == "email,key\nbob@example.org,b1\n"
+
+
 def test_keys_never_go_to_standard_output(run, galaxy, table):
     run(user_create.main, "--keys=-", table(), status=USAGE, err="keys go to a file")
     assert galaxy.asked == []
