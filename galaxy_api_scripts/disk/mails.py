@@ -26,8 +26,8 @@ Nobody has changed these histories on $server for a long time:
 $histories
 Together they take $size. They will be deleted on $date or later.
 
-To keep one, change its name or something in it before that day, or give it
-the tag $tag. Histories that are shared or published stay.
+To keep one, change its name or the name of a dataset in it before that day,
+or give it the tag $tag. Histories that are shared or published stay.
 """
 
 
