@@ -5,7 +5,7 @@ Usage:
   administration.py [options]
 
 Options:
-  --users=N            of the fake Galaxy  [default: 3000]
+  --users=N            of the fake Galaxy, 0 for none of it  [default: 3000]
   --histories=N        of the fake Galaxy  [default: 20000]
   --delay=SECONDS      that it takes for a request  [default: 0.01]
   --row-delay=SECONDS  and for each history in an answer  [default: 0.001]
@@ -52,11 +52,12 @@ def main(argv=None):
     args = arguments(__doc__, argv)
     users, histories, live = (int_option(args, f"--{name}") for name in ("users", "histories", "live"))
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)     # modules are compiled once, as for any user
-    with a_fake(users, histories, args["--delay"], args["--row-delay"]) as url:
-        galaxy = Galaxy(KEY, url)
-        galaxy.get("/asked")
-        heading(f"{about(galaxy, 'bioblend')}: a fake of {users:,} users and {histories:,} histories", COLUMNS)
-        measure(galaxy, url, lambda: sum(galaxy.get("/asked").values()), "all")
+    if users:
+        with a_fake(users, histories, args["--delay"], args["--row-delay"]) as url:
+            galaxy = Galaxy(KEY, url)
+            galaxy.get("/asked")
+            heading(f"{about(galaxy, 'bioblend')}: a fake of {users:,} users and {histories:,} histories", COLUMNS)
+            measure(galaxy, url, lambda: sum(galaxy.get("/asked").values()), "all")
     if live:
         with a_galaxy() as galaxy, own_histories(galaxy, live) as key, Road(galaxy.base) as road:
             print()
