@@ -39,26 +39,42 @@ class TrialHistory:
         """Purge what was made, and read back that it is. Raises `GalaxyError`."""
         ids = set(self.ids)
         if self.begun > len(ids):       # the answer to a POST was lost
-            ids.update(history["id"] for history in self.galaxy.get("histories", {"q": "name-eq", "qv": self.name}))
+            ids.update(self._find())
         for history in sorted(ids):
-            self.galaxy.delete(f"histories/{history}", {"purge": True})
+            trouble = GalaxyError(f"Galaxy answered the request to purge history {history}, and it is there")
+            try:
+                self.galaxy.delete(f"histories/{history}", {"purge": True})
+            except GalaxyError as error:
+                trouble = error
             if not self.galaxy.get(f"histories/{history}")["deleted"]:
-                raise GalaxyError(f"Galaxy answered the request to purge history {history}, and it is there")
+                raise trouble
+
+    def _find(self) -> list[str]:
+        return [history["id"] for history in self.galaxy.get("histories", {"q": "name-eq", "qv": self.name})]
 
     def run_job(self, timeout: float | None = None) -> None:
-        """Upload some bytes, and return once they are there. Raises `GalaxyError`."""
+        """Upload some bytes, and return once they are there; what an earlier call has made is taken again. Raises
+        `GalaxyError`."""
+        if self.begun and not self.ids:
+            self.ids = self._find()
         self.begun += 1
-        history = self.galaxy.post("histories", {"name": self.name})["id"]
-        self.ids.append(history)
-        element = {"src": "pasted", "paste_content": "a line\n", "name": "a line", "ext": "txt", "dbkey": "?"}
-        answer = self.galaxy.post("tools/fetch", {"history_id": history, "targets": [
-            {"destination": {"type": "hdas"}, "elements": [element]}]})
-        [dataset] = [output["id"] for output in answer["outputs"]]
+        if not self.ids:
+            self.ids.append(self.galaxy.post("histories", {"name": self.name})["id"])
+        history = self.ids[0]
+        made = self.galaxy.get(f"histories/{history}/contents") if self.begun > 1 else []
+        dataset = made[0]["id"] if made else self._send(history)
         [state] = wait_datasets(self.galaxy, history, [dataset], timeout).values()
         if state != "ok":
             about = self.galaxy.get_or_none(f"datasets/{dataset}") or {}
             reason = one_line(about.get("misc_info") or "")[:200] or "Galaxy does not say why"
             raise GalaxyError(f"an upload of some bytes to {self.galaxy.base} ended in state {state}: {reason}", FAILED)
+
+    def _send(self, history: str) -> str:
+        element = {"src": "pasted", "paste_content": "a line\n", "name": "a line", "ext": "txt", "dbkey": "?"}
+        answer = self.galaxy.post("tools/fetch", {"history_id": history, "targets": [
+            {"destination": {"type": "hdas"}, "elements": [element]}]})
+        [dataset] = [output["id"] for output in answer["outputs"]]
+        return str(dataset)
 
 
 def wait_for_server(galaxy: Galaxy, timeout: float | None, trial: TrialHistory | None = None,

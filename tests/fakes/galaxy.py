@@ -197,7 +197,7 @@ class FakeGalaxy(disk.Disk, LibraryChanges, permissions.LibraryRights, resources
         self._find(self.histories, which).update(body)
         return self._history(self.histories[which])
 
-    def delete_history(self, ask, body, which):
+    def delete_history(self, ask, body, which, late=0.0):
         return self.put_history(ask, {"deleted": True, **({"purged": True} if (body or {}).get("purge") else {})}, which)
 
     def get_contents(self, ask, body, which):

@@ -45,7 +45,16 @@ def test_a_history_whose_answer_was_lost_is_purged_too(script, wire, capsys, clo
     wire.lost["POST histories"] = 1
     assert script(server_wait.main, "--no-job", KEY, wire.url) == 0
     assert script(server_wait.main, "--format=value", "--fields=job", KEY, wire.url) == 0
-    assert [history["deleted"] for history in wire.histories.values()] == [True, True]
+    assert [history["deleted"] for history in wire.histories.values()] == [True]
+
+
+def test_what_an_attempt_has_made_is_taken_by_the_next_one(script, wire, capsys, clock, monkeypatch):
+    """Each answer but the last is lost: one history, one job, and all of it is purged."""
+    monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
+    wire.lost.update({"POST histories": 1, "POST fetch": 1, "DELETE history": 1})
+    assert script(server_wait.main, "--format=value", "--fields=job", KEY, wire.url) == 0
+    assert value(capsys) == ["ok"] and len(wire.sent("POST fetch")) == len(wire.sent("POST histories")) == 1
+    assert [history["deleted"] for history in wire.histories.values()] == [True]
 
 
 def test_a_server_that_stays_away(script, capsys, clock):
