@@ -115,7 +115,7 @@ def install_cut_and_killed(batch, state, instants, kills, longest):
 
 def test_a_list_cut_and_killed_is_installed_once(admin, home, tool_shed, tmp_path, state, instants):
     batch = Batch(admin, home, tool_shed, tmp_path, "listed", 4)
-    install_cut_and_killed(batch, state, instants, 2, 5)
+    install_cut_and_killed(batch, state, instants, 1, 5)
     batch.uninstall()
 
 
