@@ -11,6 +11,7 @@ from galaxy_api_scripts.libraries.permissions import (
     PERMISSIONS,
     Change,
     Item,
+    ItemProblem,
     LibraryPermissions,
     Rights,
     list_items,
@@ -85,8 +86,20 @@ def plan_table(galaxy: Galaxy, name: str, recursive: bool, is_admin: bool) -> li
         is_public = roles.get(ACCESS) == [PUBLIC]
         changes = {permission: Change(exact=[] if permission == ACCESS and is_public else names)
                    for permission, names in roles.items()}
-        planned.append(TablePart(library_name, permissions, permissions.plan(changes, is_public, is_restricted=True)))
+        try:
+            planned.append(TablePart(library_name, permissions, permissions.plan(changes, is_public, is_restricted=True)))
+        except GalaxyError as error:
+            line = _line_of_role(str(error), rows)
+            if isinstance(error, ItemProblem) or error.status or error.exit_code != FAILED or not line:
+                raise
+            problems.note(line, str(error))
+    problems.raise_any()
     return planned
+
+
+def _line_of_role(problem: str, rows: list[tuple[Row, Roles]]) -> int:
+    """The line of the first row with a role that a problem names, 0 for none."""
+    return next((row.line for row, roles in rows for names in roles.values() for name in names if repr(name) in problem), 0)
 
 
 def _group_items(items: list[Item], rows: list[tuple[Row, Roles]], recursive: bool, problems: Problems

@@ -327,7 +327,7 @@ def test_all_of_a_table_is_checked_before_anything_is_sent(table, shelf, items, 
 
 
 def test_a_role_that_is_not_there_stops_a_table(table, shelf, items):
-    table("library,path,add\nShelf,,lab\nShelf,sub,labs\n", status=FAILED, err="there is no role 'labs': did you mean lab?")
+    table("library,path,add\nShelf,,lab\nShelf,sub,labs\n", status=USAGE, err="line 3: there is no role 'labs': did you")
     assert not shelf.writes()
 
 
