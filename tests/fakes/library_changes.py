@@ -30,7 +30,7 @@ class LibraryChanges:
         about = super().get_folder(ask, body, which)
         own = [one for folder in self.folders.values() for one in folder["children"] if one["id"] == which]
         return {**about, "description": own[0].get("description") if own else "",
-                "deleted": about["parent_id"] is not None and not own}
+                "deleted": about["deleted"] or (about["parent_id"] is not None and not own)}
 
     def display_library_dataset(self, which):
         return self.file(which[1:])["content"], 200, {"Content-Type": "application/octet-stream", "ETag": f'"{which}"'}
