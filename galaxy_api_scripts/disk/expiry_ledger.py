@@ -70,8 +70,8 @@ class ExpiryLedger:
             stack.callback(self._database.close)
             with self._transaction():
                 self._open(about)
+            self.now()
             self._stack = stack.pop_all()
-        self.now()
 
     def _open(self, about: dict[str, str]) -> None:
         application, content = (self._database.execute(query).fetchone()[0] for query in (
@@ -214,15 +214,24 @@ def is_touched(noted: Row, facts: HistoryFacts) -> bool:
 def _connect(place: str, synchronous: str = "FULL") -> sqlite3.Connection:
     database = sqlite3.connect(place, timeout=30, isolation_level=None, check_same_thread=False,
                                uri=place.startswith("file:"))
-    database.row_factory = sqlite3.Row
-    database.execute(f"PRAGMA synchronous = {synchronous}")
+    with contextlib.ExitStack() as stack:
+        stack.callback(database.close)
+        database.row_factory = sqlite3.Row
+        database.execute(f"PRAGMA synchronous = {synchronous}")
+        stack.pop_all()
     return database
 
 
 def _copy_in_memory(path: Path) -> sqlite3.Connection:
-    copy = _connect(":memory:")
-    if not path.exists() or not path.stat().st_size:
-        return copy
+    with contextlib.ExitStack() as stack:
+        copy = stack.enter_context(contextlib.closing(_connect(":memory:")))
+        if path.exists() and path.stat().st_size:
+            _back_up(path, copy)
+        stack.pop_all()
+    return copy
+
+
+def _back_up(path: Path, copy: sqlite3.Connection) -> None:
     try:
         with contextlib.closing(_connect(f"{path.as_uri()}?mode=ro")) as database:
             database.backup(copy)
@@ -235,7 +244,6 @@ def _copy_in_memory(path: Path) -> sqlite3.Connection:
                 shutil.copyfile(f"{path}{end}", f"{folder}/ledger{end}")
             with contextlib.closing(_connect(f"{folder}/ledger")) as database:
                 database.backup(copy)
-    return copy
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """history_expire.py: the whole way of a history that nobody touches, what stays, and what a run that is killed leaves."""
 import json
 import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from email.utils import format_datetime
 from json import dumps
@@ -382,17 +383,16 @@ def test_a_damaged_ledger_does_nothing(world):
         world.galaxy.add_history(days=200)
     world.run("warn")
     world.pass_days(30)
-    with sqlite3.connect(world.ledger) as database:
+    with closing(sqlite3.connect(world.ledger, isolation_level=None)) as database:
         database.execute("PRAGMA writable_schema = ON")
         database.execute("DELETE FROM sqlite_master WHERE name = 'histories_by_state'")     # its pages are nobody's
-    database.close()
     for option in ([], ["--dry-run"]):
         assert world.run("delete", *option, status=FAILED) == [] and "the ledger is damaged" in world.err
     assert world.states() == "t" * 50
 
 
 def test_a_file_that_is_no_such_ledger_is_left_as_it_is(world):
-    with sqlite3.connect(world.ledger) as other:
+    with closing(sqlite3.connect(world.ledger, isolation_level=None)) as other:
         other.execute("CREATE TABLE t (x)")
     assert world.run("delete", status=USAGE) == [] and "is no ledger of histories" in world.err
     world.ledger.write_text("notes of somebody\n" * 100)
@@ -530,7 +530,7 @@ def test_a_crash_between_any_two_steps_loses_and_doubles_nothing(world, monkeypa
         was_killed = live_through(world, points, kill_at)
         assert world.states() == "ptttt", f"killed at {kill_at}"
         assert sorted(world.told()) == ["user1@example.org.eml", "user2@example.org.eml"], f"killed at {kill_at}"
-        with sqlite3.connect(world.ledger) as ledger:
+        with closing(sqlite3.connect(world.ledger)) as ledger:
             steps = [step for step, in ledger.execute(
                 "SELECT step FROM steps WHERE history = ? AND reason IS NULL", (an_id(0, 2),))]
         assert [steps.count(step) for step in ("warned", "deleted", "purged")] == [1, 1, 1], f"killed at {kill_at}"
