@@ -119,8 +119,8 @@ def test_what_galaxy_would_do_in_silence_is_told_before(admin, place):
     assert status(person, "GET", f"datasets/{place.dataset}") == 200
     run(person, place, "manage=", f"manage={place.role.id}")        # by way of the role she keeps it
     assert rights(admin, path)["manage"] == [place.role.name]
-    run(person, place, f"manage-={place.role.name}")        # given away: Galaxy's answer to it is what is told
-    assert rights(admin, path)["manage"] == [] and status(person, "GET", f"{path}/permissions") == 403
+    run(person, place, f"manage-={place.role.name}", status=1, err="not this key's user either: leave it a role")
+    assert rights(admin, path)["manage"] == [place.role.name] and status(person, "GET", f"{path}/permissions") == 200
 
 
 def test_what_a_user_sees_is_listed(admin, place):
