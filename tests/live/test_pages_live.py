@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -136,7 +137,7 @@ def test_recipes(shell, person, admin, workflow, weather, shelf, tool_shed, reci
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "a.txt").write_text("a")
     words = {"HISTORY_ID": weather.history, "WORKFLOW_ID": workflow, '"Input label"': "observations",
-             "https://toolshed.g2.bx.psu.edu": tool_shed, "-n fastqc -o devteam": "-n tally -o demo",
+             "devteam/fastqc": f"{urlsplit(tool_shed).netloc}/repos/demo/tally",
              "ann@example.org": person.email, "LIBRARY_ID": shelf.id, "LIBRARY_DATASET_ID": shelf.dataset,
              "DATASET_ID DATASET_ID": weather.dataset, "DATASET_ID": weather.dataset,
              "histories/ID": f"histories/{weather.history}", "/data/": f"{tmp_path}/", "\\|": "|"}
@@ -150,7 +151,10 @@ def test_recipes(shell, person, admin, workflow, weather, shelf, tool_shed, reci
         Ledger(tmp_path / "stations.tsv.ledger").close()
     if "delete.py" in recipe:
         words["histories/ID"] = f"histories/{person.new_history('recipe')}"
-    asks = admin if "librar" in recipe or "tool_shed" in recipe else person
+    if "tool_install.py" in recipe:
+        (tmp_path / "tools.yml").write_text(f"tools: [{{name: tally, owner: demo, tool_shed_url: '{tool_shed}'}}]\n")
+        words["rna_seq.ga"] = "demo/wet_days.ga"
+    asks = admin if "librar" in recipe or "tool_install" in recipe else person
     if asks is admin:
         (tmp_path / "paths.txt").write_text("demo/wet_days.ga\n")
         words["histories/ID"] = f"histories/{admin.new_history('recipe')}"

@@ -118,7 +118,7 @@ def test_a_tool_of_a_tool_shed_in_another_version_is_one_that_is_missing(person,
     shown = told(person, "workflow_show.py", person.key, person.url, shed)
     rows = [line.split() for line in shown.splitlines() if line.startswith(older)]
     assert any([older, "0.0.1", tool["version"], "demo", "tally"] in rows for tool in there)
-    assert f" -l {person.url} -n tally -o demo\n" in shown
+    assert f"\ntool_install.py - - {older}\n" in shown
     ended = person.run("workflow_execute.py", person.key, person.url, shed, f"hist_id={weather.history}",
                        f"observations=hda={weather.dataset}")
     assert ended.returncode == 1 and "the server lacks demo/tally/tally/0.0.1, so nothing was sent" in ended.stderr
