@@ -183,7 +183,10 @@ tools: [{{name: tally, owner: demo, revisions: [{old}], tool_panel_section_label
     assert ran(admin, "tool_uninstall.py", "--all-revisions", *me, "demo/tally") == ""
 
     # What is missing is told with the line that installs it.
+    become(lambda: requests.get(f"{admin.url}/api/tools/{host}/repos/demo/tally/tally/0.1", headers={"x-api-key": admin.key},
+                                timeout=60).status_code, 404)
     ended = admin.run("workflow_import.py", "--format=value", "--fields=id", *me, tmp_path / "w.ga")
+    assert "is imported, but can't run" in ended.stderr, ended
     line = shlex.split(ended.stderr.splitlines()[-1])
     assert line == ["tool_install.py", f"--workflow={tmp_path}/w.ga", "-", "-"]
     shown = ran(admin, "workflow_show.py", *me, ended.stdout.strip())
