@@ -1,4 +1,4 @@
-"""Ages: how people write them (`90m`, `12h`, `7d`, `1d12h`, and a number alone for days), and the server's time."""
+"""Ages as people write them (`90m`, `12h`, `7d`, `1d12h`; a number alone is in days), and times as servers write them."""
 from __future__ import annotations
 
 import contextlib
@@ -50,6 +50,12 @@ def format_age(seconds: float | None) -> str | None:
         if len(words) == 2:
             break
     return "".join(words)
+
+
+def parse_utc(text: str) -> datetime:
+    """A time as Galaxy writes it: in UTC, which it does not say, with or without fractions of seconds. Raises ValueError."""
+    moment = datetime.fromisoformat(text.removesuffix("Z"))
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def server_time(answer: requests.Response) -> datetime | None:

@@ -57,7 +57,7 @@ from common import (
     run,
     show,
 )
-from galaxy_api_scripts.ages import parse_age
+from galaxy_api_scripts.ages import parse_age, parse_utc
 from galaxy_api_scripts.disk import clock
 from galaxy_api_scripts.disk.expiry import Expiry
 from galaxy_api_scripts.disk.expiry_ledger import DELETED, FIELDS, WARNED, ExpiryLedger
@@ -149,7 +149,7 @@ def list_noted(ledger, purge_after):
     for row in ledger.rows():
         date = row["delete_on"] if row["state"] == WARNED else ""
         if row["state"] == DELETED:
-            date = clock.format_time(clock.parse_time(row["deleted"]) + timedelta(seconds=purge_after))
+            date = clock.format_time(parse_utc(row["deleted"]) + timedelta(seconds=purge_after))
         yield {"id": row["id"], "name": row["name"], "owner": row["owner"], "size": row["size"], "action": row["state"],
                "date": date[:10], "reason": row["reason"] or ""}
 

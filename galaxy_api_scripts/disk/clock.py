@@ -27,9 +27,3 @@ def require_same_time(galaxy: Galaxy) -> None:
 def format_time(moment: datetime) -> str:
     """A time as text (ISO 8601, UTC, seconds), which sorts as times do."""
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def parse_time(text: str) -> datetime:
-    """A time as Galaxy writes it, or `format_time`: in UTC, with or without fractions of a second. Raises ValueError."""
-    moment = datetime.fromisoformat(text.removesuffix("Z"))
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

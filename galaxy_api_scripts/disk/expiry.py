@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
 from common import USAGE, Galaxy, GalaxyError, did_you_mean
+from galaxy_api_scripts.ages import parse_utc
 from galaxy_api_scripts.disk import clock
 from galaxy_api_scripts.disk.expiry_ledger import (
     DELETED,
@@ -190,7 +191,7 @@ class Expiry:
     @staticmethod
     def _is_ours(noted: Row, facts: HistoryFacts) -> bool:
         """Whether a history was deleted when it was asked for: by the server's clock, so whatever this machine's says."""
-        passed = clock.parse_time(facts.update_time) - clock.parse_time(noted["asked"])
+        passed = parse_utc(facts.update_time) - parse_utc(noted["asked"])
         return EARLIEST <= passed <= LATEST
 
     def _noted(self, history: str) -> Row:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from common import TRY_LATER, USAGE, GalaxyError, one_line, redact
+from galaxy_api_scripts.ages import parse_utc
 from galaxy_api_scripts.disk import clock
 from galaxy_api_scripts.disk.facts import HistoryFacts
 from galaxy_api_scripts.files import create_private, hold_lock
@@ -111,14 +112,14 @@ class ExpiryLedger:
         periods would be counted wrong."""
         with self._mutex:
             time, last = clock.format_time(clock.now()), self._meta("last") or ""
-        if last and clock.parse_time(time) < clock.parse_time(last) - SLIP:
+        if last and parse_utc(time) < parse_utc(last) - SLIP:
             raise GalaxyError(f"this machine's clock says {time}, but the last entry of {self.path} is of {last}: the clock "
                               "was put back, or ran ahead then: nothing is done before that time")
         return max(time, last)
 
     def later(self, seconds: int) -> str:
         """The time so many seconds from now on, before now if they are negative."""
-        return clock.format_time(clock.parse_time(self.now()) + timedelta(seconds=seconds))
+        return clock.format_time(parse_utc(self.now()) + timedelta(seconds=seconds))
 
     @property
     def name(self) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from common import USAGE, Galaxy, GalaxyError, did_you_mean, read_text, shorten
-from galaxy_api_scripts.disk.clock import parse_time
+from galaxy_api_scripts.ages import parse_utc
 from galaxy_api_scripts.disk.facts import HistoryFacts, public_reason
 
 HISTORY_ID = re.compile("([0-9a-f]{16})+")
@@ -32,7 +32,6 @@ class Owners:
                 if text in (user_id, name) or text.casefold() == name.casefold():
                     return user_id
         raise GalaxyError(f"{option}: no user is {text!r}{did_you_mean(text, list(self.emails.values()))}", USAGE)
-
 
     def require_known(self, exceptions: Iterable[str], option: str = "--except") -> None:
         """Raise a usage error for an exception that is no user's, nor looks like a history's id: it would except nothing."""
@@ -63,7 +62,7 @@ class Choice:
     tag: str | None = None
 
     def fits(self, facts: HistoryFacts) -> bool:
-        return (parse_time(facts.update_time) < self.before and facts.size >= self.larger_than
+        return (parse_utc(facts.update_time) < self.before and facts.size >= self.larger_than
                 and (not self.owners or facts.owner_id in self.owners)
                 and (self.tag is None or has_tag(facts.tags, self.tag)))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from common import Galaxy, GalaxyError
-from galaxy_api_scripts.disk.clock import parse_time
+from galaxy_api_scripts.ages import parse_utc
 from galaxy_api_scripts.disk.facts import iter_histories
 from galaxy_api_scripts.sizes import format_size
 from galaxy_api_scripts.together import do_each
@@ -66,7 +66,7 @@ def find_deleted(galaxy: Galaxy, before: str | None, history: dict[str, Any]) ->
         state, size = (one["deleted"], one["purged"]), one.get("file_size") or 0
         if not all(isinstance(word, bool) for word in state) or not isinstance(size, int):
             raise GalaxyError(f"dataset {one['id']}: Galaxy does not tell whether it is deleted, so it is left alone")
-        if state == (True, False) and (before is None or parse_time(one["update_time"]) < parse_time(before)):
+        if state == (True, False) and (before is None or parse_utc(one["update_time"]) < parse_utc(before)):
             found.sizes[one["id"]] = size
     return found
 

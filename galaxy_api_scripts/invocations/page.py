@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from common import CONTROL_CHARACTERS, redact
+from galaxy_api_scripts.ages import parse_utc
 
 TICK_INTERVALS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 43200,
                   *(86400 * days for days in (1, 2, 5, 10, 30, 100)))       # seconds
@@ -69,8 +70,7 @@ def format_duration(seconds: float) -> str:
 
 def parse_time(text: Any) -> float:
     """One of Galaxy's times, which are in UTC and do not say so, in seconds since 1970."""
-    when = datetime.fromisoformat(str(text).removesuffix("Z"))
-    return (when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp()
+    return parse_utc(str(text)).timestamp()
 
 
 def format_time(moment: float) -> str:

@@ -5,13 +5,13 @@ from datetime import datetime, timezone
 from typing import Any
 
 from common import Galaxy, GalaxyError
-from galaxy_api_scripts.ages import server_time
+from galaxy_api_scripts.ages import parse_utc, server_time
 
 
 def parse_time(text: Any) -> datetime | None:
     """Galaxy's time, which is UTC and does not say so; None for null."""
     try:
-        return None if text is None else datetime.fromisoformat(text.removesuffix("Z"))
+        return None if text is None else parse_utc(text).astimezone(timezone.utc).replace(tzinfo=None)
     except (AttributeError, ValueError):
         raise GalaxyError(f"the answer of GET /api/jobs has {str(text)[:40]!r} for a time") from None
 
